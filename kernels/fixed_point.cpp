@@ -1,0 +1,320 @@
+// Vectorised encoding, decoding and wrapping sums. Every operation is exact or a single IEEE rounding in double, so that all
+// instruction sets give the same words.
+#include "kernels/simd.hpp"
+//
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/fixed_point.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+//
+#include <algorithm>
+#include <limits>
+
+#include "kernels/fixed_point.hpp"
+#include "kernels/steps-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace silosum::kernels {
+namespace HWY_NAMESPACE {
+
+using DoubleVector = hn::Vec<Doubles>;
+using Words64 = hn::RebindToUnsigned<Doubles>;
+using HalfWords = hn::Rebind<std::uint32_t, Doubles>;  // as many 32-bit words as a vector holds doubles
+
+/// Coordinates that are looked at together; whether all lie in the range is asked once for each piece.
+inline constexpr std::size_t encode_piece = 1024;
+
+HWY_INLINE DoubleVector difference(const float* local, const float* global) {
+    return hn::Sub(load_doubles(local), load_doubles(global));
+}
+
+/// Clamp and multiply; `inside` stays true in a lane only while the clamp changes nothing (NaN is never inside).
+struct Scaling {
+    DoubleVector range, factor;
+    explicit HWY_INLINE Scaling(const EncodeSettings& settings)
+        : range(hn::Set(Doubles(), settings.range)), factor(hn::Set(Doubles(), settings.factor)) {}
+    HWY_INLINE DoubleVector operator()(DoubleVector u, hn::Mask<Doubles>& inside) const {
+        const auto clamped = hn::Min(hn::Max(u, hn::Neg(range)), range);
+        inside = hn::And(inside, hn::Eq(clamped, u));
+        return hn::Mul(clamped, factor);
+    }
+};
+
+/// Nearest even integer of |z| < 2^51, modulo 2^32, in the low halves: at 1.5 * 2^52 a double's last place is 1.
+HWY_INLINE hn::Vec<Words64> rounded_low(DoubleVector z) {
+    return hn::BitCast(Words64(), hn::Add(z, hn::Set(Doubles(), 0x1.8p52)));
+}
+
+/// Nearest even integer of |z| <= 2^52. The magnitude is rounded, as |z| + 2^52 has last place 1 up to 2^53, and gets its sign back.
+HWY_INLINE hn::Vec<Words64> rounded(DoubleVector z) {
+    const Doubles d;
+    const hn::RebindToSigned<Doubles> di;
+    const auto two52 = hn::Set(d, 0x1p52);
+    const auto magnitude = hn::Sub(hn::BitCast(di, hn::Add(hn::Abs(z), two52)), hn::BitCast(di, two52));
+    const auto sign = hn::BroadcastSignBit(hn::BitCast(di, z));
+    return hn::BitCast(Words64(), hn::Sub(hn::Xor(magnitude, sign), sign));
+}
+
+template <bool accumulate, class D, class V, class Word>
+HWY_INLINE void store_words(D d, V v, Word* words) {
+    if constexpr (accumulate) v = hn::Add(v, hn::LoadU(d, words));
+    hn::StoreU(v, d, words);
+}
+
+/// Returns whether all coordinates lie in the range.
+template <bool accumulate>
+HWY_INLINE bool encode_words(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, std::uint32_t* words) {
+    const Scaling scaled(settings);
+    auto inside = hn::Eq(scaled.range, scaled.range);
+    const auto body = [&inside, scaled](const float* y, const float* x, std::uint32_t* z) HWY_ATTR {
+        const auto integers = rounded_low(scaled(difference(y, x), inside));
+        store_words<accumulate>(HalfWords(), hn::TruncateTo(HalfWords(), integers), z);
+    };
+    in_steps<double_lanes>(n, body, local, global, words);
+    return hn::AllTrue(Doubles(), inside);
+}
+template <bool accumulate>
+HWY_INLINE bool encode_words(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, std::uint64_t* words) {
+    const Scaling scaled(settings);
+    auto inside = hn::Eq(scaled.range, scaled.range);
+    const auto body = [&inside, scaled](const float* y, const float* x, std::uint64_t* z)
+                          HWY_ATTR { store_words<accumulate>(Words64(), rounded(scaled(difference(y, x), inside)), z); };
+    in_steps<double_lanes>(n, body, local, global, words);
+    return hn::AllTrue(Doubles(), inside);
+}
+
+/// Counts what encode_words found to be outside; rare.
+HWY_NOINLINE EncodeCount count_outside(std::size_t n, const float* local, const float* global, double range) {
+    const Doubles d;
+    std::size_t beyond = 0;
+    std::size_t finite = 0;
+    const auto body = [&](const float* y, const float* x) HWY_ATTR {
+        const auto u = hn::Abs(difference(y, x));
+        const auto is_finite = hn::Le(u, hn::Set(d, std::numeric_limits<double>::max()));
+        beyond += hn::CountTrue(d, hn::And(is_finite, hn::Gt(u, hn::Set(d, range))));
+        finite += hn::CountTrue(d, is_finite);
+    };
+    in_steps<double_lanes>(n, body, local, global);
+    const std::size_t padded = (n + double_lanes - 1) / double_lanes * double_lanes;  // padding counts as finite
+    return {.clipped = beyond, .not_finite = padded - finite};
+}
+
+template <bool accumulate, class Word>
+HWY_INLINE EncodeCount encode_pieces(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Word* words) {
+    EncodeCount count;
+    for (std::size_t i = 0; i < n; i += encode_piece) {
+        const std::size_t piece = std::min(encode_piece, n - i);
+        if (encode_words<accumulate>(piece, local + i, global + i, settings, words + i)) continue;
+        const EncodeCount outside = count_outside(piece, local + i, global + i, settings.range);
+        count.clipped += outside.clipped;
+        count.not_finite += outside.not_finite;
+    }
+    return count;
+}
+
+EncodeCount encode32(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, bool accumulate,
+                     std::uint32_t* words) {
+    return accumulate ? encode_pieces<true>(n, local, global, settings, words) : encode_pieces<false>(n, local, global, settings, words);
+}
+EncodeCount encode64(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, bool accumulate,
+                     std::uint64_t* words) {
+    return accumulate ? encode_pieces<true>(n, local, global, settings, words) : encode_pieces<false>(n, local, global, settings, words);
+}
+
+void decode32(std::size_t n, const std::uint32_t* words, double factor, double* mean) {
+    const Doubles d;
+    const hn::Rebind<std::int32_t, Doubles> di;
+    const auto body = [=](const std::uint32_t* z, double* y) HWY_ATTR {
+        hn::StoreU(hn::Mul(hn::PromoteTo(d, hn::BitCast(di, hn::LoadU(HalfWords(), z))), hn::Set(d, factor)), d, y);
+    };
+    in_steps<double_lanes>(n, body, words, mean);
+}
+void decode64(std::size_t n, const std::uint64_t* words, double factor, double* mean) {
+    const Doubles d;
+    const hn::RebindToSigned<Doubles> di;
+    const auto body = [=](const std::uint64_t* z, double* y) HWY_ATTR {
+        hn::StoreU(hn::Mul(hn::ConvertTo(d, hn::BitCast(di, hn::LoadU(Words64(), z))), hn::Set(d, factor)), d, y);
+    };
+    in_steps<double_lanes>(n, body, words, mean);
+}
+
+HWY_INLINE DoubleVector signed_value(const std::uint32_t* words) {
+    const hn::Rebind<std::int32_t, Doubles> d;
+    return hn::PromoteTo(Doubles(), hn::BitCast(d, hn::LoadU(HalfWords(), words)));
+}
+HWY_INLINE DoubleVector signed_value(const std::uint64_t* words) {
+    const hn::RebindToSigned<Doubles> d;
+    return hn::ConvertTo(Doubles(), hn::BitCast(d, hn::LoadU(Words64(), words)));
+}
+
+template <class Word>
+HWY_INLINE double decode_mean_of(std::size_t n, const Word* words, double unit, double divisor, double* mean) {
+    const Doubles d;
+    auto largest = hn::Zero(d);
+    const auto body = [&largest, d, unit, divisor](const Word* z, double* y) HWY_ATTR {
+        const auto value = hn::Div(hn::Mul(signed_value(z), hn::Set(d, unit)), hn::Set(d, divisor));
+        largest = hn::Max(largest, hn::Abs(value));  // words that pad the last vector are 0
+        hn::StoreU(value, d, y);
+    };
+    in_steps<double_lanes>(n, body, words, mean);
+    return hn::GetLane(hn::MaxOfLanes(d, largest));
+}
+
+double decode_mean32(std::size_t n, const std::uint32_t* words, double unit, double divisor, double* mean) {
+    return decode_mean_of(n, words, unit, divisor, mean);
+}
+double decode_mean64(std::size_t n, const std::uint64_t* words, double unit, double divisor, double* mean) {
+    return decode_mean_of(n, words, unit, divisor, mean);
+}
+
+/// sum[i] (+)= words of 1 to 4 arrays.
+template <bool accumulate, class Word, class... Arrays>
+HWY_INLINE void add_arrays(std::size_t n, Word* sum, const Arrays*... words) {
+    const hn::ScalableTag<Word> d;
+    const auto body = [=](Word* total, const auto* first, const auto*... others) HWY_ATTR {
+        auto v = hn::LoadU(d, first);
+        ((v = hn::Add(v, hn::LoadU(d, others))), ...);
+        store_words<accumulate>(d, v, total);
+    };
+    in_steps<hn::MaxLanes(d)>(n, body, sum, words...);
+}
+
+template <bool accumulate, class Word>
+HWY_INLINE void add_group(std::size_t n, std::size_t group, const Word* const* words, std::size_t at, Word* sum) {
+    switch (group) {
+        case 1:
+            return add_arrays<accumulate>(n, sum, words[0] + at);
+        case 2:
+            return add_arrays<accumulate>(n, sum, words[0] + at, words[1] + at);
+        case 3:
+            return add_arrays<accumulate>(n, sum, words[0] + at, words[1] + at, words[2] + at);
+        default:
+            return add_arrays<accumulate>(n, sum, words[0] + at, words[1] + at, words[2] + at, words[3] + at);
+    }
+}
+
+template <class Word>
+HWY_INLINE void sum_pieces(std::size_t n, std::size_t parts, const Word* const* words, Word* sum) {
+    constexpr std::size_t group = 4;  // arrays at a time: the piece of the sum is read and written once for each group
+    constexpr std::size_t piece = 8192 / sizeof(Word);
+    if (parts == 0) std::fill_n(sum, n, Word{0});
+    for (std::size_t i = 0; i < n; i += piece) {
+        const std::size_t size = std::min(piece, n - i);
+        for (std::size_t p = 0; p < parts; p += group) {
+            const std::size_t arrays = std::min(group, parts - p);
+            if (p == 0) {
+                add_group<false>(size, arrays, words, i, sum + i);
+            } else {
+                add_group<true>(size, arrays, words + p, i, sum + i);
+            }
+        }
+    }
+}
+
+void sum_words32(std::size_t n, std::size_t parts, const std::uint32_t* const* words, std::uint32_t* sum) {
+    sum_pieces(n, parts, words, sum);
+}
+void sum_words64(std::size_t n, std::size_t parts, const std::uint64_t* const* words, std::uint64_t* sum) {
+    sum_pieces(n, parts, words, sum);
+}
+void add_words32(std::size_t n, const std::uint32_t* words, std::uint32_t* sum) {
+    add_arrays<true>(n, sum, words);
+}
+void add_words64(std::size_t n, const std::uint64_t* words, std::uint64_t* sum) {
+    add_arrays<true>(n, sum, words);
+}
+
+void add_scaled_step(std::size_t n, double rate, const double* mean, float* x) {
+    const Doubles d;
+    const HalfFloats half;
+    // Product and sum are rounded one by one: the same on processors without fused multiply-add.
+    const auto body = [=](const double* m, float* value) HWY_ATTR {
+        const auto moved = hn::Add(load_doubles(value), hn::Mul(hn::Set(d, rate), hn::LoadU(d, m)));
+        hn::StoreU(hn::DemoteTo(half, moved), half, value);
+    };
+    in_steps<double_lanes>(n, body, mean, x);
+}
+
+double largest_difference_of(std::size_t n, const float* local, const float* global) {
+    const Doubles d;
+    auto largest = hn::Zero(d);
+    auto finite = hn::Eq(largest, largest);
+    const auto body = [&](const float* y, const float* x) HWY_ATTR {
+        const auto u = hn::Abs(difference(y, x));
+        finite = hn::And(finite, hn::Le(u, hn::Set(d, std::numeric_limits<double>::max())));
+        largest = hn::Max(largest, u);
+    };
+    in_steps<double_lanes>(n, body, local, global);
+    return hn::AllTrue(d, finite) ? hn::GetLane(hn::MaxOfLanes(d, largest)) : std::numeric_limits<double>::infinity();
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace silosum::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace silosum::kernels {
+namespace {
+
+HWY_EXPORT(encode32);
+HWY_EXPORT(encode64);
+HWY_EXPORT(decode32);
+HWY_EXPORT(decode64);
+HWY_EXPORT(decode_mean32);
+HWY_EXPORT(decode_mean64);
+HWY_EXPORT(add_words32);
+HWY_EXPORT(add_words64);
+HWY_EXPORT(sum_words32);
+HWY_EXPORT(sum_words64);
+HWY_EXPORT(add_scaled_step);
+HWY_EXPORT(largest_difference_of);
+
+}  // namespace
+
+EncodeCount encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, bool accumulate,
+                   std::uint32_t* words) {
+    return HWY_DYNAMIC_DISPATCH(encode32)(n, local, global, settings, accumulate, words);
+}
+EncodeCount encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, bool accumulate,
+                   std::uint64_t* words) {
+    return HWY_DYNAMIC_DISPATCH(encode64)(n, local, global, settings, accumulate, words);
+}
+
+void decode(std::size_t n, const std::uint32_t* words, double factor, double* mean) {
+    HWY_DYNAMIC_DISPATCH(decode32)(n, words, factor, mean);
+}
+void decode(std::size_t n, const std::uint64_t* words, double factor, double* mean) {
+    HWY_DYNAMIC_DISPATCH(decode64)(n, words, factor, mean);
+}
+
+double decode_mean(std::size_t n, const std::uint32_t* words, double unit, double divisor, double* mean) {
+    return HWY_DYNAMIC_DISPATCH(decode_mean32)(n, words, unit, divisor, mean);
+}
+double decode_mean(std::size_t n, const std::uint64_t* words, double unit, double divisor, double* mean) {
+    return HWY_DYNAMIC_DISPATCH(decode_mean64)(n, words, unit, divisor, mean);
+}
+
+void add_words(std::size_t n, const std::uint32_t* words, std::uint32_t* sum) {
+    HWY_DYNAMIC_DISPATCH(add_words32)(n, words, sum);
+}
+void add_words(std::size_t n, const std::uint64_t* words, std::uint64_t* sum) {
+    HWY_DYNAMIC_DISPATCH(add_words64)(n, words, sum);
+}
+
+void sum_words(std::size_t n, std::size_t parts, const std::uint32_t* const* words, std::uint32_t* sum) {
+    HWY_DYNAMIC_DISPATCH(sum_words32)(n, parts, words, sum);
+}
+void sum_words(std::size_t n, std::size_t parts, const std::uint64_t* const* words, std::uint64_t* sum) {
+    HWY_DYNAMIC_DISPATCH(sum_words64)(n, parts, words, sum);
+}
+
+void add_scaled(std::size_t n, double rate, const double* mean, float* x) {
+    HWY_DYNAMIC_DISPATCH(add_scaled_step)(n, rate, mean, x);
+}
+
+double largest_difference(std::size_t n, const float* local, const float* global) {
+    return HWY_DYNAMIC_DISPATCH(largest_difference_of)(n, local, global);
+}
+
+}  // namespace silosum::kernels
+#endif

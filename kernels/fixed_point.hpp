@@ -1,0 +1,48 @@
+// Fixed-point encoding of model updates into Z/2^32 or Z/2^64 and back. Integers add exactly in any order, so a sum of encoded
+// updates has the same bits for every number of ranks.
+//   z = nearest_even(2^scale_bits * (weight / max_weight) * clamp(y - x, -range, range)), in double, as two's complement.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace silosum::kernels {
+
+struct EncodeSettings {
+    double range = 1;       // C: largest magnitude of a coordinate, a power of two
+    double factor = 1;      // 2^scale_bits * weight / max_weight; exact, as max_weight is a power of two
+};
+struct EncodeCount {
+    std::uint64_t clipped = 0;     // coordinates beyond the range
+    std::uint64_t not_finite = 0;  // NaN or infinite coordinates; words are then unspecified and must not be sent
+};
+
+/// words[i] = encoding of local[i] - global[i] (added to what is there when accumulate is set).
+[[nodiscard]] EncodeCount encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, bool accumulate,
+                                 std::uint32_t* words);
+[[nodiscard]] EncodeCount encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, bool accumulate,
+                                 std::uint64_t* words);
+
+/// mean[i] = signed value of words[i] * factor, in double.
+void decode(std::size_t n, const std::uint32_t* words, double factor, double* mean);
+void decode(std::size_t n, const std::uint64_t* words, double factor, double* mean);
+
+/// mean[i] = signed value of words[i] * unit / divisor, in double; returns the largest magnitude among them, 0 for n = 0.
+/// The division is one, not a product with the reciprocal: that would round twice.
+[[nodiscard]] double decode_mean(std::size_t n, const std::uint32_t* words, double unit, double divisor, double* mean);
+[[nodiscard]] double decode_mean(std::size_t n, const std::uint64_t* words, double unit, double divisor, double* mean);
+
+/// sum[i] += words[i], wrapping.
+void add_words(std::size_t n, const std::uint32_t* words, std::uint32_t* sum);
+void add_words(std::size_t n, const std::uint64_t* words, std::uint64_t* sum);
+/// sum[i] = words of all `parts` added, wrapping; parts[p] points to n words. Runs in pieces that stay in the first-level cache.
+void sum_words(std::size_t n, std::size_t parts, const std::uint32_t* const* words, std::uint32_t* sum);
+void sum_words(std::size_t n, std::size_t parts, const std::uint64_t* const* words, std::uint64_t* sum);
+
+/// x[i] = float(x[i] + rate * mean[i]) computed in double: the server step of FedAvg on a slice.
+void add_scaled(std::size_t n, double rate, const double* mean, float* x);
+
+/// Largest |local - global| over the vector, 0 for n = 0; NaN or Inf when any difference is not finite.
+[[nodiscard]] double largest_difference(std::size_t n, const float* local, const float* global);
+
+}  // namespace silosum::kernels

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Builds and runs every test; the last lines are the summary of ctest. See --help.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+
+usage() {
+    cat << 'END'
+usage: scripts/test.sh [--quick] [--preset NAME]
+
+Installs what is missing (Debian 12, Ubuntu 24.04), builds, and runs the tests:
+  asan     unit and mpi tests with the address and undefined-behaviour sanitizers
+  tsan     the tests of threads with the thread sanitizer
+  release  all tests: unit, mpi, end_to_end, style
+Ends with the summary of ctest, and with its exit code. Run again, it builds only what changed.
+
+  --quick         preset release only, unit and mpi tests only
+  --preset NAME   all tests of this preset only (release, dev, asan, tsan)
+  -h, --help      this text
+
+Environment: SILOSUM_INSTALL=no installs nothing; CCACHE_DIR is the compiler cache.
+END
+}
+
+presets=(asan tsan release)
+quick=no
+while (($# > 0)); do
+    case $1 in
+        --quick) quick=yes presets=(release) ;;
+        --preset)
+            (($# > 1)) || fail "--preset needs a name; see --help" 2
+            presets=("$2")
+            shift
+            ;;
+        -h | --help)
+            usage
+            exit
+            ;;
+        *) fail "unknown argument \"$1\"; see --help" 2 ;;
+    esac
+    shift
+done
+
+install_unless_told_not_to "${build_packages[@]}" "${test_packages[@]}"
+mpi_environment
+
+# run_tests PRESET [ctest arguments]
+run_tests() {
+    local preset=$1
+    shift
+    say "testing preset $preset"
+    ctest --test-dir "$root/build/$preset" --output-on-failure --parallel "$cores" --no-tests=error "$@" < /dev/null
+}
+
+for preset in "${presets[@]}"; do
+    build "$preset"
+    case $preset in
+        asan) run_tests asan --label-regex '^(unit|mpi)$' ;;
+        tsan) run_tests tsan --label-regex '^threads$' ;;
+        *) if [[ $quick == yes ]]; then run_tests "$preset" --label-regex '^(unit|mpi)$'; else run_tests "$preset"; fi ;;
+    esac
+done

@@ -1,0 +1,52 @@
+// Wall and CPU seconds by phase of a round; the same names in metrics.jsonl, plan and the benchmarks.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "base/process.hpp"
+
+namespace silosum {
+
+struct PhaseTime {
+    double wall = 0;
+    double cpu = 0;
+
+    PhaseTime& operator+=(const PhaseTime& other) {
+        wall += other.wall;
+        cpu += other.cpu;
+        return *this;
+    }
+};
+
+class PhaseClock {
+public:
+    /// Runs the action and adds its time to the phase.
+    template <class Action>
+    decltype(auto) measure(const std::string& phase, Action&& action) {
+        const Stopwatch stopwatch(phases_[phase]);
+        return std::forward<Action>(action)();
+    }
+    void add(const std::string& phase, const PhaseTime& time) { phases_[phase] += time; }
+    [[nodiscard]] const std::map<std::string, PhaseTime>& phases() const { return phases_; }
+    void clear() { phases_.clear(); }
+
+private:
+    class Stopwatch {
+    public:
+        explicit Stopwatch(PhaseTime& time) : time_(time), wall_(wall_seconds()), cpu_(cpu_seconds()) {}
+        ~Stopwatch() { time_ += {wall_seconds() - wall_, cpu_seconds() - cpu_}; }
+        Stopwatch(const Stopwatch&) = delete;
+        Stopwatch& operator=(const Stopwatch&) = delete;
+
+    private:
+        PhaseTime& time_;
+        double wall_;
+        double cpu_;
+    };
+
+    std::map<std::string, PhaseTime> phases_;
+};
+
+}  // namespace silosum

@@ -1,0 +1,63 @@
+#include "base/process.hpp"
+
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace silosum {
+
+namespace {
+
+volatile std::sig_atomic_t received_signal = 0;
+
+void remember_signal(int signal) {
+    received_signal = signal;
+    // The second Ctrl-C or TERM is meant: let it end the process. SIGUSR1 may come again from mpirun and srun both.
+    if (signal != SIGUSR1) std::signal(signal, SIG_DFL);
+}
+
+double clock_seconds(clockid_t clock) {
+    timespec time{};
+    clock_gettime(clock, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// A line "NAME:   123 kB" of /proc/self/status, in bytes.
+std::size_t status_bytes(const std::string& name) {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with(name + ":")) return std::strtoull(line.c_str() + name.size() + 1, nullptr, 10) * 1024;
+    }
+    return 0;
+}
+
+}  // namespace
+
+double wall_seconds() { return clock_seconds(CLOCK_MONOTONIC); }
+double cpu_seconds() { return clock_seconds(CLOCK_PROCESS_CPUTIME_ID); }
+
+std::size_t resident_bytes() { return status_bytes("VmRSS"); }
+std::size_t peak_resident_bytes() { return status_bytes("VmHWM"); }
+
+void watch_stop_signals() {
+    for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) std::signal(signal, remember_signal);
+}
+
+int stop_signal() { return received_signal; }
+
+bool output_is_watched() {
+    if (isatty(STDOUT_FILENO) == 0) return false;
+    if (std::getenv("OMPI_COMM_WORLD_RANK") == nullptr) return true;
+    std::error_code error;
+    const auto target = std::filesystem::read_symlink(fmt::format("/proc/{}/fd/1", getppid()), error).string();
+    return !error && (target.starts_with("/dev/pts/") || target.starts_with("/dev/tty"));
+}
+
+}  // namespace silosum

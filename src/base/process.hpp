@@ -1,0 +1,23 @@
+// What the operating system knows of this process: clocks, memory, signals to stop, whether a person watches.
+#pragma once
+
+#include <cstddef>
+
+namespace silosum {
+
+[[nodiscard]] double wall_seconds();  // monotonic, from an arbitrary start
+[[nodiscard]] double cpu_seconds();   // of the whole process, all threads
+
+/// Resident memory now and at its highest, in bytes; 0 where the system does not tell.
+[[nodiscard]] std::size_t resident_bytes();
+[[nodiscard]] std::size_t peak_resident_bytes();
+
+/// From now on SIGTERM, SIGINT and SIGUSR1 only set a flag; a second SIGINT or SIGTERM ends the process as usual.
+void watch_stop_signals();
+/// The signal that asked to stop, or 0.
+[[nodiscard]] int stop_signal();
+
+/// Whether standard output ends on a terminal, also when it passes through mpirun, which gives every rank a pseudo-terminal of its own.
+[[nodiscard]] bool output_is_watched();
+
+}  // namespace silosum

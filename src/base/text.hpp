@@ -1,0 +1,21 @@
+// Small helpers for words in messages.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace silosum {
+
+/// The candidate closest to the word by edit distance, or "" where none is near enough to be what was meant.
+[[nodiscard]] std::string nearest_name(std::string_view word, std::span<const std::string> candidates);
+
+/// `unknown WHAT "word"; did you mean "x"? known: a, b, c`
+[[nodiscard]] std::string unknown_name(std::string_view what, std::string_view word, std::span<const std::string> known);
+
+[[nodiscard]] std::vector<std::string> split(std::string_view text, char separator);
+[[nodiscard]] std::string trim(std::string_view text);
+[[nodiscard]] std::string join(std::span<const std::string> words, std::string_view separator);
+
+}  // namespace silosum

@@ -1,0 +1,47 @@
+#include "comm/agreement.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/text.hpp"
+#include "comm/collectives.hpp"
+
+namespace silosum {
+
+namespace {
+
+std::string ranks_text(const std::vector<std::string>& ranks) {
+    return (ranks.size() == 1 ? "rank " : "ranks ") + join(ranks, ", ");
+}
+
+}  // namespace
+
+void agree_on_error(const Communicator& communicator, const std::optional<Error>& error) {
+    const auto codes = all_gather(communicator, error ? static_cast<std::uint32_t>(error->code()) : 0U);
+    const auto failed = std::find_if(codes.begin(), codes.end(), [](std::uint32_t code) { return code != 0; });
+    if (failed == codes.end()) return;
+
+    const auto texts = all_gather_text(communicator, error ? error->what() : "");
+    std::vector<std::string> messages;  // different ones, in order of rank
+    std::vector<std::vector<std::string>> ranks;
+    for (std::size_t rank = 0; rank < codes.size(); ++rank) {
+        if (codes[rank] == 0) continue;
+        const auto known = std::find(messages.begin(), messages.end(), texts[rank]);
+        const auto place = static_cast<std::size_t>(known - messages.begin());
+        if (known == messages.end()) {
+            messages.push_back(texts[rank]);
+            ranks.emplace_back();
+        }
+        ranks[place].push_back(std::to_string(rank));
+    }
+    const bool all_say_the_same = ranks.front().size() == codes.size();
+    std::vector<std::string> lines;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+        lines.push_back(all_say_the_same ? messages[i] : ranks_text(ranks[i]) + ": " + messages[i]);
+    }
+    throw AgreedError(static_cast<ExitCode>(*failed), join(lines, "\n"));
+}
+
+}  // namespace silosum

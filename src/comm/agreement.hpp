@@ -1,0 +1,36 @@
+// One verdict for all ranks: an error on any rank becomes the same error, with the same exit code, on every rank.
+#pragma once
+
+#include <exception>
+#include <optional>
+#include <utility>
+
+#include "base/error.hpp"
+#include "comm/mpi.hpp"
+
+namespace silosum {
+
+/// Collective. Returns when no rank has an error. Otherwise every rank throws the same AgreedError: the code of the lowest rank that
+/// has an error, and all different messages, a line each, with the ranks they come from.
+void agree_on_error(const Communicator& communicator, const std::optional<Error>& error);
+
+/// What the work throws, or nothing. Exceptions that are not ours count as run time errors.
+template <class Work>
+[[nodiscard]] std::optional<Error> error_of(Work&& work) {
+    try {
+        std::forward<Work>(work)();
+    } catch (const Error& error) {
+        return error;
+    } catch (const std::exception& error) {
+        return Error(ExitCode::runtime, error.what());
+    }
+    return std::nullopt;
+}
+
+/// Collective. Does local work (no communication inside) on every rank; if it fails anywhere, all ranks throw that error.
+template <class Work>
+void succeed_on_all(const Communicator& communicator, Work&& work) {
+    agree_on_error(communicator, error_of(std::forward<Work>(work)));
+}
+
+}  // namespace silosum

@@ -1,0 +1,225 @@
+#include "comm/collectives.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <numeric>
+
+#include "base/error.hpp"
+#include "comm/slice_pipeline.hpp"
+
+namespace silosum {
+
+namespace {
+
+// A buffer of ours that a collective works on. After a missed deadline MPI may still write into it, so it is then never freed.
+class LastingBytes {
+public:
+    explicit LastingBytes(std::size_t size) : bytes_(std::make_unique<std::vector<std::byte>>(size)) {}
+    ~LastingBytes() {
+        if (!done_) (void)bytes_.release();
+    }
+    LastingBytes(const LastingBytes&) = delete;
+    LastingBytes& operator=(const LastingBytes&) = delete;
+    std::byte* data() { return bytes_->data(); }
+    std::vector<std::byte> take() {
+        done_ = true;
+        return std::move(*bytes_);
+    }
+
+private:
+    std::unique_ptr<std::vector<std::byte>> bytes_;
+    bool done_ = false;
+};
+
+template <class T, class Piece>
+void for_pieces(std::span<T> values, std::size_t largest, Piece&& piece) {
+    for (std::size_t done = 0; done < values.size(); done += largest) {
+        piece(values.subspan(done, std::min(largest, values.size() - done)));
+    }
+}
+
+template <class T>
+void all_reduce(const Communicator& communicator, std::span<T> values, MPI_Datatype type, MPI_Op operation, const char* what) {
+    for_pieces(values, communicator.largest_count(), [&](std::span<T> piece) {
+        MPI_Request request = MPI_REQUEST_NULL;
+        mpi_check(
+            MPI_Iallreduce(MPI_IN_PLACE, piece.data(), static_cast<int>(piece.size()), type, operation, communicator.handle(), &request));
+        wait(request, communicator.deadline_s(), what);
+    });
+}
+
+template <class Word>
+void reduce_scatter_words(const Communicator& communicator, const Slices& slices, std::span<const Word> words, std::span<Word> mine) {
+    constexpr std::size_t step_bytes = std::size_t{2} << 20;
+    SlicePipeline<Word> pipeline(communicator, slices, step_bytes);
+    const std::size_t own = slices.begin(communicator.rank());
+    pipeline.run(
+        std::vector<bool>(static_cast<std::size_t>(communicator.size()), true),
+        [&](std::size_t begin, std::size_t, Word*) { return words.data() + begin; },
+        [&](std::size_t begin, std::size_t n, std::span<const Word* const> parts) {
+            std::copy_n(parts[0], n, mine.data() + (begin - own));
+            for (const Word* part : parts.subspan(1)) {
+                for (std::size_t i = 0; i < n; ++i) mine[begin - own + i] += part[i];
+            }
+        });
+}
+
+template <class Word>
+void check_wrapping(const Communicator& communicator, int bits) {
+    for (const std::size_t length : {1, 7, 64, 1000, 4097}) {
+        std::vector<Word> words(length);
+        std::vector<Word> expected(length, 0);
+        for (int rank = 0; rank < communicator.size(); ++rank) {
+            for (std::size_t i = 0; i < length; ++i) {
+                // Near the top of the range, so that any two ranks already overflow.
+                const Word word = static_cast<Word>(~Word{0} - 3 * i - static_cast<Word>(rank));
+                expected[i] = static_cast<Word>(expected[i] + word);
+                if (rank == communicator.rank()) words[i] = word;
+            }
+        }
+        all_reduce_sum(communicator, std::span<Word>(words));
+        require<RuntimeError>(words == expected, "this MPI library does not add {}-bit integers with wrap-around; use another build", bits);
+    }
+}
+
+}  // namespace
+
+void barrier(const Communicator& communicator) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    mpi_check(MPI_Ibarrier(communicator.handle(), &request));
+    wait(request, communicator.deadline_s(), "all ranks to reach a barrier");
+}
+
+void broadcast_bytes(const Communicator& communicator, std::span<std::byte> bytes, int root) {
+    for_pieces(bytes, communicator.largest_count(), [&](std::span<std::byte> piece) {
+        MPI_Request request = MPI_REQUEST_NULL;
+        mpi_check(MPI_Ibcast(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, root, communicator.handle(), &request));
+        wait(request, communicator.deadline_s(), "a broadcast");
+    });
+}
+
+void all_reduce_sum(const Communicator& communicator, std::span<std::uint32_t> values) {
+    all_reduce(communicator, values, MPI_UINT32_T, MPI_SUM, "a sum over all ranks");
+}
+void all_reduce_sum(const Communicator& communicator, std::span<std::uint64_t> values) {
+    all_reduce(communicator, values, MPI_UINT64_T, MPI_SUM, "a sum over all ranks");
+}
+void all_reduce_max(const Communicator& communicator, std::span<double> values) {
+    all_reduce(communicator, values, MPI_DOUBLE, MPI_MAX, "the largest value of all ranks");
+}
+void all_reduce_max(const Communicator& communicator, std::span<std::uint64_t> values) {
+    all_reduce(communicator, values, MPI_UINT64_T, MPI_MAX, "the largest value of all ranks");
+}
+void all_reduce_min(const Communicator& communicator, std::span<double> values) {
+    all_reduce(communicator, values, MPI_DOUBLE, MPI_MIN, "the smallest value of all ranks");
+}
+void all_reduce_min(const Communicator& communicator, std::span<std::uint64_t> values) {
+    all_reduce(communicator, values, MPI_UINT64_T, MPI_MIN, "the smallest value of all ranks");
+}
+
+void reduce_scatter(const Communicator& communicator, const Slices& slices, std::span<const std::uint32_t> words,
+                    std::span<std::uint32_t> mine) {
+    reduce_scatter_words(communicator, slices, words, mine);
+}
+void reduce_scatter(const Communicator& communicator, const Slices& slices, std::span<const std::uint64_t> words,
+                    std::span<std::uint64_t> mine) {
+    reduce_scatter_words(communicator, slices, words, mine);
+}
+
+std::size_t all_gather_bytes(const Communicator& communicator, const Slices& slices, std::size_t bytes_each, std::byte* whole) {
+    const int me = communicator.rank();
+    const int ranks = communicator.size();
+    Transfers transfers(communicator);
+    for (int distance = 1; distance < ranks; ++distance) {
+        const int from = (me + ranks - distance) % ranks;
+        transfers.receive(whole + slices.begin(from) * bytes_each, slices.size(from) * bytes_each, from);
+    }
+    for (int distance = 1; distance < ranks; ++distance) {
+        transfers.send(whole + slices.begin(me) * bytes_each, slices.size(me) * bytes_each, (me + distance) % ranks);
+    }
+    transfers.wait("the slices of other ranks");
+    return slices.size(me) * bytes_each * static_cast<std::size_t>(ranks - 1);
+}
+
+std::vector<std::byte> all_gather_bytes(const Communicator& communicator, std::span<const std::byte> mine) {
+    const std::size_t ranks = static_cast<std::size_t>(communicator.size());
+    require<RuntimeError>(mine.size() * ranks <= communicator.largest_count() || ranks == 1,
+                          "gathering {} bytes from each of {} ranks is more than one message may hold", mine.size(), ranks);
+    LastingBytes sent(mine.size());
+    LastingBytes received(mine.size() * ranks);
+    std::copy(mine.begin(), mine.end(), sent.data());
+    MPI_Request request = MPI_REQUEST_NULL;
+    mpi_check(MPI_Iallgather(sent.data(), static_cast<int>(mine.size()), MPI_BYTE, received.data(), static_cast<int>(mine.size()), MPI_BYTE,
+                             communicator.handle(), &request));
+    wait(request, communicator.deadline_s(), "a word from every rank");
+    (void)sent.take();
+    return received.take();
+}
+
+void all_to_all_bytes(const Communicator& communicator, const std::byte* sent, std::byte* received, std::size_t bytes_each) {
+    const int me = communicator.rank();
+    const int ranks = communicator.size();
+    const auto place = [&](int rank) { return static_cast<std::size_t>(rank) * bytes_each; };
+    Transfers transfers(communicator);
+    for (int distance = 1; distance < ranks; ++distance) {
+        const int from = (me + ranks - distance) % ranks;
+        transfers.receive(received + place(from), bytes_each, from);
+    }
+    for (int distance = 1; distance < ranks; ++distance) {
+        const int to = (me + distance) % ranks;
+        transfers.send(sent + place(to), bytes_each, to);
+    }
+    std::copy_n(sent + place(me), bytes_each, received + place(me));
+    transfers.wait("the parts of other ranks");
+}
+
+void broadcast_text(const Communicator& communicator, std::string& text, int root) {
+    std::uint64_t size = text.size();
+    broadcast(communicator, std::span<std::uint64_t>(&size, 1), root);
+    text.resize(size);
+    broadcast(communicator, std::span<char>(text), root);
+}
+
+std::vector<std::string> gather_text(const Communicator& communicator, const std::string& text, int root) {
+    const auto sizes = all_gather(communicator, static_cast<std::uint64_t>(text.size()));
+    std::vector<std::string> texts;
+    Transfers transfers(communicator);
+    if (communicator.rank() == root) {
+        for (const auto size : sizes) texts.emplace_back(size, ' ');
+        for (int rank = 0; rank < communicator.size(); ++rank) {
+            auto& place = texts[static_cast<std::size_t>(rank)];
+            if (rank == root) {
+                place = text;
+            } else {
+                transfers.receive(place.data(), place.size(), rank);
+            }
+        }
+    } else {
+        transfers.send(text.data(), text.size(), root);
+    }
+    transfers.wait("the texts of other ranks");
+    return texts;
+}
+
+std::vector<std::string> all_gather_text(const Communicator& communicator, const std::string& text) {
+    const auto sizes = all_gather(communicator, static_cast<std::uint64_t>(text.size()));
+    std::vector<std::string> texts;
+    for (const auto size : sizes) texts.emplace_back(size, ' ');
+    texts[static_cast<std::size_t>(communicator.rank())] = text;
+    Transfers transfers(communicator);
+    for (int rank = 0; rank < communicator.size(); ++rank) {
+        auto& place = texts[static_cast<std::size_t>(rank)];
+        if (rank == communicator.rank()) continue;
+        transfers.receive(place.data(), place.size(), rank);
+        transfers.send(text.data(), text.size(), rank);
+    }
+    transfers.wait("the texts of other ranks");
+    return texts;
+}
+
+void check_wrapping_sums(const Communicator& communicator) {
+    check_wrapping<std::uint32_t>(communicator, 32);
+    check_wrapping<std::uint64_t>(communicator, 64);
+}
+
+}  // namespace silosum

@@ -1,0 +1,192 @@
+#include "comm/mpi.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <ctime>
+#include <exception>
+#include <utility>
+
+#include <sched.h>
+
+#include "base/error.hpp"
+
+namespace silosum {
+
+namespace {
+
+constexpr int message_tag = 1;
+
+// A rank that waits must not take the core from a rank that trains, as there may be more ranks than cores.
+class Backoff {
+public:
+    void pause() {
+        ++turns_;
+        if (turns_ <= spins) return;
+        if (turns_ <= spins + yields) {
+            sched_yield();
+            return;
+        }
+        timespec nap{.tv_sec = 0, .tv_nsec = nap_ns_};
+        nanosleep(&nap, nullptr);
+        nap_ns_ = std::min<long>(nap_ns_ * 2, longest_nap_ns);
+    }
+    // The clock is read only when time is being given away.
+    [[nodiscard]] bool is_idle() const { return turns_ > spins + yields; }
+
+private:
+    static constexpr int spins = 50;
+    static constexpr int yields = 20;
+    static constexpr long longest_nap_ns = 200'000;
+    int turns_ = 0;
+    long nap_ns_ = 20'000;
+};
+
+template <class IsDone>
+void poll(IsDone&& is_done, double deadline_s, const std::string& what) {
+    const auto start = std::chrono::steady_clock::now();
+    Backoff backoff;
+    while (!is_done()) {
+        backoff.pause();
+        if (!backoff.is_idle()) continue;
+        const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
+        require<RuntimeError>(waited.count() < deadline_s,
+                              "waited {:g} s for {}: another rank has stopped or is too slow (exchange.deadline_s sets the limit)",
+                              deadline_s, what);
+    }
+}
+
+}  // namespace
+
+namespace detail {
+void check_mpi(int code, const char* call, const char* file, int line) {
+    if (code == MPI_SUCCESS) return;
+    char text[MPI_MAX_ERROR_STRING] = "unknown error";
+    int length = 0;
+    MPI_Error_string(code, text, &length);
+    const char* name = std::strrchr(file, '/');
+    throw RuntimeError(fmt::format("{} failed: {} ({}:{})", call, text, name == nullptr ? file : name + 1, line));
+}
+}  // namespace detail
+
+Session::Session(int& argc, char**& argv) {
+    int provided = MPI_THREAD_SINGLE;
+    mpi_check(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided));
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
+    require<RuntimeError>(provided >= MPI_THREAD_FUNNELED,
+                          "this MPI library gives no thread support (MPI_THREAD_FUNNELED); use another build");
+}
+
+Session::~Session() {
+    MPI_Finalize();
+}
+
+Communicator::Communicator(MPI_Comm handle) : handle_(handle) {
+    mpi_check(MPI_Comm_set_errhandler(handle_, MPI_ERRORS_RETURN));
+    mpi_check(MPI_Comm_rank(handle_, &rank_));
+    mpi_check(MPI_Comm_size(handle_, &size_));
+}
+
+Communicator Communicator::world() {
+    MPI_Comm handle = MPI_COMM_NULL;
+    mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &handle));
+    return Communicator(handle);
+}
+
+Communicator::~Communicator() {
+    free();
+}
+
+Communicator::Communicator(Communicator&& other) noexcept
+    : handle_(std::exchange(other.handle_, MPI_COMM_NULL)),
+      rank_(other.rank_),
+      size_(other.size_),
+      deadline_s_(other.deadline_s_),
+      largest_count_(other.largest_count_) {}
+
+Communicator& Communicator::operator=(Communicator&& other) noexcept {
+    if (this == &other) return *this;
+    free();
+    handle_ = std::exchange(other.handle_, MPI_COMM_NULL);
+    rank_ = other.rank_;
+    size_ = other.size_;
+    deadline_s_ = other.deadline_s_;
+    largest_count_ = other.largest_count_;
+    return *this;
+}
+
+void Communicator::free() noexcept {
+    if (handle_ == MPI_COMM_NULL) return;
+    // Freeing is collective: while an error unwinds this rank the others may never come, and after MPI_Finalize it is gone anyway.
+    int finalized = 0;
+    MPI_Finalized(&finalized);
+    if (finalized == 0 && std::uncaught_exceptions() == 0) MPI_Comm_free(&handle_);
+    handle_ = MPI_COMM_NULL;
+}
+
+Communicator Communicator::duplicate() const {
+    MPI_Comm handle = MPI_COMM_NULL;
+    mpi_check(MPI_Comm_dup(handle_, &handle));
+    Communicator copy(handle);
+    copy.deadline_s_ = deadline_s_;
+    copy.largest_count_ = largest_count_;
+    return copy;
+}
+
+Communicator Communicator::split(int colour, int key) const {
+    MPI_Comm handle = MPI_COMM_NULL;
+    mpi_check(MPI_Comm_split(handle_, colour, key, &handle));
+    Communicator part(handle);
+    part.deadline_s_ = deadline_s_;
+    part.largest_count_ = largest_count_;
+    return part;
+}
+
+void Communicator::abort(int code) const {
+    MPI_Abort(handle_, code);
+    std::terminate();
+}
+
+void wait_all(std::vector<MPI_Request>& requests, double deadline_s, const std::string& what) {
+    const auto is_done = [&] {
+        int done = 0;
+        mpi_check(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE));
+        return done != 0;
+    };
+    if (requests.empty()) return;
+    poll(is_done, deadline_s, what);
+    requests.clear();
+}
+
+void wait(MPI_Request& request, double deadline_s, const std::string& what) {
+    const auto is_done = [&] {
+        int done = 0;
+        mpi_check(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
+        return done != 0;
+    };
+    poll(is_done, deadline_s, what);
+}
+
+void Transfers::send(const void* data, std::size_t bytes, int to) {
+    const auto* begin = static_cast<const std::byte*>(data);
+    for (std::size_t done = 0; done < bytes;) {
+        const std::size_t piece = std::min(bytes - done, communicator_->largest_count());
+        requests_.push_back(MPI_REQUEST_NULL);
+        mpi_check(MPI_Isend(begin + done, static_cast<int>(piece), MPI_BYTE, to, message_tag, communicator_->handle(), &requests_.back()));
+        done += piece;
+    }
+}
+
+void Transfers::receive(void* data, std::size_t bytes, int from) {
+    auto* begin = static_cast<std::byte*>(data);
+    for (std::size_t done = 0; done < bytes;) {
+        const std::size_t piece = std::min(bytes - done, communicator_->largest_count());
+        requests_.push_back(MPI_REQUEST_NULL);
+        mpi_check(
+            MPI_Irecv(begin + done, static_cast<int>(piece), MPI_BYTE, from, message_tag, communicator_->handle(), &requests_.back()));
+        done += piece;
+    }
+}
+
+}  // namespace silosum

@@ -1,0 +1,91 @@
+// The only way to MPI: checked calls, handles that free themselves, and waits that end at a deadline.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <mpi.h>
+
+namespace silosum {
+
+/// Throws RuntimeError with the call, MPI's own text, the file and the line when an MPI call fails.
+#define mpi_check(call) ::silosum::detail::check_mpi((call), #call, __FILE__, __LINE__)
+
+namespace detail {
+void check_mpi(int code, const char* call, const char* file, int line);
+}
+
+/// MPI from start to end of the program. One in main, before anything else that uses MPI; only its thread may call MPI.
+class Session {
+public:
+    Session(int& argc, char**& argv);
+    /// MPI_Finalize, which waits for all ranks; after an error use Communicator::abort instead of coming here.
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+};
+
+/// A group of ranks with its own message space. Making one is collective.
+class Communicator {
+public:
+    /// A duplicate of all ranks of the job. MPI must be started.
+    [[nodiscard]] static Communicator world();
+    ~Communicator();
+    Communicator(Communicator&& other) noexcept;
+    Communicator& operator=(Communicator&& other) noexcept;
+    Communicator(const Communicator&) = delete;
+    Communicator& operator=(const Communicator&) = delete;
+
+    [[nodiscard]] int rank() const { return rank_; }
+    [[nodiscard]] int size() const { return size_; }
+    [[nodiscard]] MPI_Comm handle() const { return handle_; }
+
+    /// The same ranks with a message space of their own; keeps the deadline and the limit.
+    [[nodiscard]] Communicator duplicate() const;
+    /// The ranks that give the same colour (>= 0), ordered by key, then by rank.
+    [[nodiscard]] Communicator split(int colour, int key) const;
+    /// Ends the job on every rank with this exit code.
+    [[noreturn]] void abort(int code) const;
+
+    /// How long an operation waits for other ranks before it throws.
+    [[nodiscard]] double deadline_s() const { return deadline_s_; }
+    void set_deadline(double seconds) { deadline_s_ = seconds; }
+    /// Longer vectors travel in pieces of this many elements: MPI counts are int. Tests lower it.
+    [[nodiscard]] std::size_t largest_count() const { return largest_count_; }
+    void limit_count(std::size_t elements) { largest_count_ = elements; }
+
+private:
+    explicit Communicator(MPI_Comm handle);
+    void free() noexcept;
+
+    MPI_Comm handle_ = MPI_COMM_NULL;
+    int rank_ = 0;
+    int size_ = 1;
+    double deadline_s_ = 3600;
+    std::size_t largest_count_ = std::size_t{1} << 30;
+};
+
+/// Waits with MPI_Testall, first spinning, then yielding, then in short sleeps, so that ranks which wait leave the cores to ranks which
+/// compute. Throws RuntimeError naming `what` when the deadline passes; MPI may then still touch the buffers: end the program soon.
+void wait_all(std::vector<MPI_Request>& requests, double deadline_s, const std::string& what);
+void wait(MPI_Request& request, double deadline_s, const std::string& what);
+
+/// Messages on their way, sent and received as bytes. Messages between two ranks arrive in the order they were started.
+class Transfers {
+public:
+    explicit Transfers(const Communicator& communicator) : communicator_(&communicator) {}
+    void send(const void* data, std::size_t bytes, int to);
+    void receive(void* data, std::size_t bytes, int from);
+    /// Until all are done; buffers may be used again afterwards.
+    void wait(const std::string& what) { wait_all(requests_, communicator_->deadline_s(), what); }
+    /// True while MPI may still use a buffer, as after a missed deadline.
+    [[nodiscard]] bool pending() const { return !requests_.empty(); }
+
+private:
+    const Communicator* communicator_;
+    std::vector<MPI_Request> requests_;
+};
+
+}  // namespace silosum

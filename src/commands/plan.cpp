@@ -1,0 +1,115 @@
+#include "commands/plan.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/process.hpp"
+#include "comm/mpi.hpp"
+#include "config/assemble.hpp"
+#include "config/needs.hpp"
+#include "kernels/isa.hpp"
+#include "privacy/fixed_point.hpp"
+
+namespace silosum {
+
+namespace {
+
+constexpr const char* usage =
+    "usage: silosum plan CONFIG [--ranks N] [--section.key value ...]\n\n"
+    "Checks a configuration and its shards as `train` would and foretells memory and traffic; trains nothing.\n"
+    "  --ranks N    ranks to plan for (default: one a silo)\n";
+
+std::string size_text(std::size_t bytes) {
+    const double value = static_cast<double>(bytes);
+    if (value >= 0x1p30) return fmt::format("{:.2f} GiB", value / 0x1p30);
+    if (value >= 0x1p20) return fmt::format("{:.1f} MiB", value / 0x1p20);
+    return fmt::format("{:.1f} KiB", value / 0x1p10);
+}
+
+// Takes "--ranks N" out of the flags; 0 where it is not given.
+int take_ranks(std::vector<std::string>& flags) {
+    int ranks = 0;
+    for (auto flag = flags.begin(); flag != flags.end(); ++flag) {
+        if (*flag != "--ranks" && !flag->starts_with("--ranks=")) continue;
+        const bool joined = *flag != "--ranks";
+        require(joined || flag + 1 != flags.end(), "--ranks needs a number");
+        const std::string text = joined ? flag->substr(8) : *(flag + 1);
+        const auto result = std::from_chars(text.data(), text.data() + text.size(), ranks);
+        require(result.ec == std::errc() && result.ptr == text.data() + text.size() && ranks >= 1, "--ranks {}: must be a whole number from 1 on", text);
+        flags.erase(flag, flag + (joined ? 1 : 2));
+        break;
+    }
+    return ranks;
+}
+
+void print_exchange(const RunConfig& config, const Census& census) {
+    const std::size_t silos = Selection(config.selection, census.silos.size(), config.run.seed).silos_per_round();
+    const bool uniform = config.exchange.weights == "uniform";
+    const std::uint64_t largest = uniform ? 1 : census.largest_train();
+    const double max_weight = config.exchange.max_weight > 0 ? static_cast<double>(config.exchange.max_weight) : power_of_two_from(static_cast<double>(largest));
+    const auto plan = plan_encoding(static_cast<unsigned>(config.exchange.ring_bits), silos, config.exchange.range_value, static_cast<std::uint64_t>(max_weight));
+    const std::uint64_t weight_sum = uniform ? silos : census.rows(&SiloEntry::train) * silos / census.silos.size();
+    fmt::print("\nexchange: {} of {} silos a round, {}-bit ring, range {} ({}), rounding error of a mean at most {:.2e}\n", silos, census.silos.size(),
+               config.exchange.ring_bits, config.exchange.range_value, config.exchange.range, plan.error_bound(std::max<std::uint64_t>(1, weight_sum)));
+}
+
+int plan(const std::vector<std::string>& arguments) {
+    std::vector<std::string> flags(arguments.begin() + 1, arguments.end());
+    int ranks = take_ranks(flags);
+    RunConfig config;
+    config.load(arguments.front(), flags);
+    int argc = 0;
+    char** argv = nullptr;
+    const Session session(argc, argv);  // its memory is part of what a rank takes
+    const Communicator world = Communicator::world();
+    require(world.size() == 1, "plan runs as one process; start it without mpirun and give --ranks");
+    (void)agree_on_isa(world, config.run.isa);
+    const std::size_t program_bytes = resident_bytes();
+
+    Census census;
+    std::vector<std::size_t> shard_bytes;
+    const auto files = shard_files(config.data.shards);
+    require<DataError>(!files.empty(), "data.shards names no shard; make some with `silosum shard`");
+    for (const auto& file : files) {
+        const Shard shard = read_shard(file);
+        if (census.silos.empty()) census.problem = shard.problem;
+        require<DataError>(shard.problem == census.problem, "silos do not fit together: {} is {}, the first one {}", file.string(), to_string(shard.problem),
+                           to_string(census.problem));
+        census.silos.push_back({shard.silo, file.string(), shard.fingerprint, shard.train.rows, shard.validation.rows, shard.test.rows});
+        shard_bytes.push_back(bytes_of(shard));
+    }
+    const std::size_t test_bytes = config.evaluation.common_test.empty() ? 0 : bytes_of(read_test_shard(config.evaluation.common_test));
+    if (ranks == 0) ranks = static_cast<int>(census.silos.size());
+
+    const auto layers = layers_for(config.model, census.problem);
+    const Threads threads(1);
+    const Sequential network(layers, census.problem, config.model.loss, threads, 1);
+    fmt::print("{} silos on {} ranks: {} train rows, the largest silo {}\n", census.silos.size(), ranks, census.rows(&SiloEntry::train), census.largest_train());
+    if (static_cast<std::size_t>(ranks) > census.silos.size()) fmt::print("{} ranks have no silo\n", static_cast<std::size_t>(ranks) - census.silos.size());
+    fmt::print("{}: {}\n{} parameters ({})\n", to_string(census.problem), layers_text(layers), network.layout().size(),
+               size_text(network.layout().size() * sizeof(float)));
+    fmt::print("{} rounds of {} optimiser steps at the largest silo\n", config.run.rounds, config.local.steps_for(census.largest_train()));
+    print_exchange(config, census);
+    const Needs needs = needs_of(config, census, shard_bytes, test_bytes, ranks, program_bytes);
+    fmt::print("each rank sends {} a round\n\nmemory of the largest rank\n", size_text(needs.bytes_sent_per_round));
+    for (const auto& [what, bytes] : needs.memory) fmt::print("  {:<28}{:>12}\n", what, size_text(bytes));
+    fmt::print("  {:<28}{:>12}  ({} bytes)\n", "total", size_text(needs.total()), needs.total());
+    return static_cast<int>(ExitCode::done);
+}
+
+}  // namespace
+
+int run_plan(const std::vector<std::string>& arguments) {
+    if (arguments.empty() || arguments.front() == "--help" || arguments.front() == "-h") {
+        fmt::print(arguments.empty() ? stderr : stdout, "{}", usage);
+        return static_cast<int>(arguments.empty() ? ExitCode::usage : ExitCode::done);
+    }
+    require(!arguments.front().starts_with("--"), "the configuration file comes first: silosum plan CONFIG [--section.key value ...]");
+    return plan(arguments);
+}
+
+}  // namespace silosum

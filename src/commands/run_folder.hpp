@@ -1,0 +1,27 @@
+// The folder of a run: what is in it, and when it may be used.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "config/run_config.hpp"
+
+namespace silosum {
+
+struct RunFolder {
+    std::filesystem::path path;
+
+    [[nodiscard]] std::filesystem::path config() const { return path / "config.cfg"; }
+    [[nodiscard]] std::filesystem::path metrics() const { return path / "metrics.jsonl"; }
+    [[nodiscard]] std::filesystem::path summary() const { return path / "summary.json"; }
+    [[nodiscard]] std::filesystem::path model() const { return path / "model.h5"; }
+    [[nodiscard]] std::filesystem::path best() const { return path / "best.h5"; }
+    [[nodiscard]] std::filesystem::path checkpoints() const { return path / "checkpoints"; }
+
+    /// For one rank. Makes the folder, or refuses one that holds another run unless it is to be resumed or overwritten.
+    void prepare(const RunSettings& settings) const;
+    /// Writes the resolved configuration.
+    void write_config(const RunConfig& config) const;
+};
+
+}  // namespace silosum

@@ -1,0 +1,240 @@
+#include "commands/train.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/process.hpp"
+#include "base/version.hpp"
+#include "comm/agreement.hpp"
+#include "comm/collectives.hpp"
+#include "commands/run_folder.hpp"
+#include "config/assemble.hpp"
+#include "io/atomic_file.hpp"
+#include "observe/compare_local.hpp"
+#include "observe/progress.hpp"
+#include "observe/recorder.hpp"
+#include "observe/round_facts.hpp"
+
+namespace silosum {
+
+namespace {
+
+constexpr const char* usage =
+    "usage: [mpirun -np RANKS] silosum train CONFIG [--section.key value ...]\n\n"
+    "Trains one model over the silos whose shards the configuration names. Any key of the configuration can be given as a flag, which wins.\n\n";
+
+// All of one training job on one rank.
+class Job {
+public:
+    Job(const Communicator& world, const std::vector<std::string>& arguments) : world_(world.duplicate()) {
+        load_on_all(world, config_, arguments.front(), {arguments.begin() + 1, arguments.end()});
+        world_.set_deadline(config_.exchange.deadline_s);
+        threads_.emplace(config_.run.threads);
+        folder_.path = config_.run.dir;
+    }
+
+    int run() {
+        if (leads()) fmt::print("silosum {}  {}\n", version, config_.run.dir);
+        succeed_on_all(world_, [&] {
+            if (leads()) folder_.prepare(config_.run);
+        });
+        assembly_ = assemble(world_, config_, *threads_);
+        introduce();
+        Parameters initial;
+        if (config_.evaluation.compare_local) initial = copy_of(assembly_.federation->global);
+        const std::uint64_t first = add_observers_and_restore();
+        if (first > config_.run.rounds) {
+            if (leads()) fmt::print("nothing left to do: {} of {} rounds are trained\n", first - 1, config_.run.rounds);
+            return static_cast<int>(ExitCode::done);
+        }
+        watch_stop_signals();
+        const Outcome outcome = run_synchronous(*assembly_.federation, {.number = first, .total = config_.run.rounds, .participants = {}});
+        return finish(outcome, initial);
+    }
+
+private:
+    [[nodiscard]] bool leads() const { return world_.rank() == 0; }
+
+    static Parameters copy_of(const Parameters& parameters) {
+        Parameters copy(parameters.layout);
+        std::copy(parameters.values.begin(), parameters.values.end(), copy.values.begin());
+        return copy;
+    }
+
+    void introduce() const {
+        if (!leads()) return;
+        const auto& fed = *assembly_.federation;
+        const std::size_t silos = fed.census.silos.size();
+        fmt::print("{} silos on {} ranks ({}, {} thread{} each): {} train, {} validation, {} test rows\n", silos, world_.size(),
+                   assembly_.identity.isa, config_.run.threads, config_.run.threads == 1 ? "" : "s", fed.census.rows(&SiloEntry::train),
+                   fed.census.rows(&SiloEntry::validation), fed.census.rows(&SiloEntry::test));
+        if (static_cast<std::size_t>(world_.size()) > silos) {
+            fmt::print("{} ranks have no silo: they own slices of the model and join every sum\n", static_cast<std::size_t>(world_.size()) - silos);
+        }
+        fmt::print("{}: {}; {} parameters\n", to_string(fed.census.problem), assembly_.description.layers, fed.global.values.size());
+        std::fflush(stdout);
+    }
+
+    // Observers run in this order. Returns the first round to train.
+    std::uint64_t add_observers_and_restore() {
+        Federation& fed = *assembly_.federation;
+        auto evaluation = std::make_unique<Evaluation>(config_.evaluation, fed, assembly_.common_test);
+        std::unique_ptr<Stopping> stopping;
+        succeed_on_all(world_, [&] {
+            stopping = std::make_unique<Stopping>(config_.evaluation, fed, *evaluation, [this](std::uint64_t round) { save(folder_.best(), round); });
+        });
+        stopping_ = stopping.get();
+        evaluation_ = evaluation.get();
+        const std::uint64_t done = restore(*stopping);
+        auto checkpointer = std::make_unique<Checkpointer>(config_.checkpoint, folder_.checkpoints(), assembly_.identity, fed, *stopping);
+        fed.observers.push_back(std::make_unique<RoundFacts>(fed));
+        fed.observers.push_back(std::move(evaluation));
+        fed.observers.push_back(std::move(stopping));
+        succeed_on_all(world_, [&] {
+            if (leads()) folder_.write_config(config_);
+            fed.observers.push_back(std::make_unique<Recorder>(leads() ? folder_.metrics() : std::filesystem::path(), done));
+        });
+        fed.observers.push_back(std::move(checkpointer));
+        fed.observers.push_back(std::make_unique<Progress>(progress_style(), done + 1));
+        return done + 1;
+    }
+
+    [[nodiscard]] ProgressStyle progress_style() const {
+        if (!leads() || config_.run.progress == "none") return ProgressStyle::none;
+        if (config_.run.progress == "auto") return output_is_watched() ? ProgressStyle::live : ProgressStyle::lines;
+        return config_.run.progress == "live" ? ProgressStyle::live : ProgressStyle::lines;
+    }
+
+    // Rank 0 finds the checkpoint; returns the rounds that are done.
+    std::uint64_t restore(Stopping& stopping) {
+        std::string found_text;
+        succeed_on_all(world_, [&] {
+            if (!leads() || config_.run.resume != "auto") return;
+            std::vector<std::string> warnings;
+            const auto found = find_checkpoint(folder_.checkpoints(), warnings);
+            for (const auto& warning : warnings) fmt::print(stderr, "silosum: {}\n", warning);
+            require<DataError>(found || warnings.empty(), "no good checkpoint is left in {}; remove the folder to start anew", folder_.checkpoints().string());
+            if (found) found_text = nlohmann::json{{"folder", found->folder.string()}, {"round", found->round}, {"manifest", found->manifest}}.dump();
+        });
+        broadcast_text(world_, found_text, 0);
+        if (found_text.empty()) return 0;
+        const auto json = nlohmann::json::parse(found_text);
+        const FoundCheckpoint found{json["folder"].get<std::string>(), json["round"], json["manifest"]};
+        restore_checkpoint(found, assembly_.identity, *assembly_.federation, stopping);
+        if (leads()) fmt::print("resumed after round {} from {}\n", found.round, found.folder.string());
+        return found.round;
+    }
+
+    // Collective: rank 0 writes the global model.
+    void save(const std::filesystem::path& file, std::uint64_t round) {
+        succeed_on_all(world_, [&] {
+            if (!leads()) return;
+            ModelDescription description = assembly_.description;
+            description.round = round;
+            save_model(file, description, assembly_.federation->global);
+        });
+    }
+
+    int finish(const Outcome& outcome, const Parameters& initial) {
+        save(folder_.model(), outcome.rounds);
+        const bool interrupted = stopping_->signal() != 0 && outcome.rounds < config_.run.rounds;
+        nlohmann::ordered_json summary = facts(outcome);
+        if (config_.evaluation.compare_local && !interrupted) add_comparison(summary, initial, outcome.rounds);
+        succeed_on_all(world_, [&] {
+            if (leads()) write_file_atomically(folder_.summary(), summary.dump(2) + "\n");
+        });
+        if (leads()) {
+            fmt::print("{} after {} of {} rounds in {}: {}\nmodel sha256 {}\n", outcome.stop_reason.empty() ? "done" : "stopped (" + outcome.stop_reason + ")",
+                       outcome.rounds, config_.run.rounds, duration_text(wall_seconds() - started_), folder_.model().string(),
+                       summary["model_sha256"].get<std::string>());
+            if (interrupted) fmt::print("a checkpoint is saved; run again with --run.resume auto to go on\n");
+            std::fflush(stdout);
+        }
+        return static_cast<int>(interrupted ? ExitCode::stopped : ExitCode::done);
+    }
+
+    nlohmann::ordered_json facts(const Outcome& outcome) {
+        std::vector<std::uint64_t> peak{peak_resident_bytes()};
+        all_reduce_max(world_, std::span<std::uint64_t>(peak));
+        const auto& fed = *assembly_.federation;
+        nlohmann::ordered_json json{{"silosum", version},
+                                    {"rounds", outcome.rounds},
+                                    {"stop_reason", outcome.stop_reason},
+                                    {"ranks", world_.size()},
+                                    {"silos", fed.census.silos.size()},
+                                    {"parameters", fed.global.values.size()},
+                                    {"model_sha256", leads() ? fed.global.sha256() : ""},
+                                    {"isa", assembly_.identity.isa},
+                                    {"threads", config_.run.threads},
+                                    {"wall_seconds", wall_seconds() - started_},
+                                    {"peak_rank_bytes", peak[0]}};
+        for (const auto& [split, metrics] : evaluation_->latest()) json[split] = metrics.to_json(fed.census.problem.task);
+        if (stopping_->state().best) {
+            json["best"] = {{"round", stopping_->state().best_round}, {config_.evaluation.best_metric, *stopping_->state().best}};
+        }
+        return json;
+    }
+
+    void add_comparison(nlohmann::ordered_json& summary, const Parameters& initial, std::uint64_t rounds) {
+        const Task task = assembly_.federation->census.problem.task;
+        const std::string metric = task == Task::regression ? "rmse" : "accuracy";
+        const auto rows = compare_local(*assembly_.federation, initial, rounds, assembly_.common_test);
+        if (!leads()) return;
+        fmt::print("\n{:<28}{} on {}\n", "trained by", metric, assembly_.common_test ? "the common test" : "the test rows of all silos");
+        for (const auto& [silo, metrics] : rows) {
+            summary["alone"][silo] = metrics.to_json(task);
+            fmt::print("{:<28}{:.3f}\n", silo + " alone", metrics.value(metric).value_or(0));
+        }
+        if (const auto judged = evaluation_->judged()) fmt::print("{:<28}{:.3f}\n\n", "the federation", judged->value(metric).value_or(0));
+    }
+
+    Communicator world_;
+    double started_ = wall_seconds();
+    RunConfig config_;
+    std::optional<Threads> threads_;
+    RunFolder folder_;
+    Assembly assembly_;
+    Evaluation* evaluation_ = nullptr;
+    Stopping* stopping_ = nullptr;
+};
+
+}  // namespace
+
+int run_train(const std::vector<std::string>& arguments) {
+    if (arguments.empty() || arguments.front() == "--help" || arguments.front() == "-h") {
+        fmt::print(arguments.empty() ? stderr : stdout, "{}{}", usage, arguments.empty() ? "" : RunConfig().options.as_help());
+        return static_cast<int>(arguments.empty() ? ExitCode::usage : ExitCode::done);
+    }
+    require(!arguments.front().starts_with("--"), "the configuration file comes first: silosum train CONFIG [--section.key value ...]");
+    int argc = 0;
+    char** argv = nullptr;
+    const Session session(argc, argv);
+    const Communicator world = Communicator::world();
+    try {
+        return Job(world, arguments).run();
+    } catch (const AgreedError& error) {
+        if (world.rank() == 0) fmt::print(stderr, "silosum: {}\n", error.what());
+        return static_cast<int>(error.code());
+    } catch (const Error& error) {
+        fmt::print(stderr, "silosum: rank {}: {}\n", world.rank(), error.what());
+        world.abort(static_cast<int>(error.code()));
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "silosum: rank {}: {}\n", world.rank(), error.what());
+        world.abort(static_cast<int>(ExitCode::runtime));
+    }
+}
+
+int run_resume(const std::vector<std::string>& arguments) {
+    std::vector<std::string> with_resume = arguments;
+    if (!with_resume.empty() && !with_resume.front().starts_with("-")) {
+        with_resume.insert(with_resume.end(), {"--run.resume", "auto"});
+    }
+    return run_train(with_resume);
+}
+
+}  // namespace silosum

@@ -1,0 +1,145 @@
+#include "config/assemble.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "comm/agreement.hpp"
+#include "comm/collectives.hpp"
+#include "data/standardise.hpp"
+#include "federation/features.hpp"
+
+namespace silosum {
+
+namespace {
+
+// Rank 0 looks into the folders, as they may look different elsewhere.
+std::vector<std::filesystem::path> files_on_all(const Communicator& world, const DataConfig& config) {
+    std::string text;
+    succeed_on_all(world, [&] {
+        if (world.rank() != 0) return;
+        const auto files = shard_files(config.shards);
+        require<DataError>(!files.empty(), "data.shards names no shard; make some with `silosum shard`");
+        for (const auto& file : files) text += (text.empty() ? "" : "\n") + std::filesystem::absolute(file).string();
+    });
+    broadcast_text(world, text, 0);
+    std::vector<std::filesystem::path> files;
+    for (const auto& file : split(text, '\n')) files.emplace_back(file);
+    return files;
+}
+
+std::optional<CommonTest> read_common_test(const Communicator& world, const RunConfig& config, const Problem& problem,
+                                           const Standardisation& standardisation) {
+    std::optional<CommonTest> common_test;
+    const auto& file = config.evaluation.common_test;
+    if (file.empty()) return common_test;
+    succeed_on_all(world, [&] {
+        require(standardisation.kind != "silo", "eval.common_test = {} is not used with data.standardise = silo: nobody's mean fits it", file);
+        CommonTest test{read_test_shard(file), {}};
+        require<DataError>(test.shard.problem == problem, "{} is {}, the silos' shards are {}", file, to_string(test.shard.problem), to_string(problem));
+        test.features = affine_for(standardisation, test.shard);
+        common_test = std::move(test);
+    });
+    return common_test;
+}
+
+void start_model(const Communicator& world, const RunConfig& config, Trainer& trainer, Parameters& global) {
+    if (config.run.warm_start.empty()) {
+        trainer.network().initialise(config.run.seed, config.model.initial_values(), global.values.span());
+        return;
+    }
+    succeed_on_all(world, [&] {
+        if (world.rank() == 0) global = load_parameters(config.run.warm_start, trainer.network().layout());
+    });
+    broadcast(world, global.values.span(), 0);
+}
+
+}  // namespace
+
+void load_on_all(const Communicator& world, RunConfig& config, const std::filesystem::path& file, const std::vector<std::string>& flags) {
+    succeed_on_all(world, [&] {
+        if (world.rank() == 0) config.load(file, flags);
+    });
+    std::string text = config.options.as_ini();
+    broadcast_text(world, text, 0);
+    succeed_on_all(world, [&] {
+        if (world.rank() == 0) return;
+        const auto problems = config.options.load_text(text);
+        require<RuntimeError>(problems.empty(), "this rank cannot use the configuration of rank 0: {}", join(problems, "; "));
+    });
+}
+
+kernels::Isa agree_on_isa(const Communicator& world, const std::string& name) {
+    kernels::Isa isa = kernels::best_isa();
+    if (name == "auto") {
+        // Ranks on other processors: the best that all have. Sets of one kind of processor are ordered.
+        std::vector<std::uint64_t> best{static_cast<std::uint64_t>(isa)};
+        all_reduce_min(world, std::span<std::uint64_t>(best));
+        isa = static_cast<kernels::Isa>(best[0]);
+    }
+    succeed_on_all(world, [&] {
+        if (name != "auto") isa = kernels::isa_from_name(name);
+        kernels::use_isa(isa);
+    });
+    return isa;
+}
+
+Assembly assemble(const Communicator& world, const RunConfig& config, const Threads& threads) {
+    const auto isa = agree_on_isa(world, config.run.isa);
+    const auto files = files_on_all(world, config.data);
+    std::vector<Silo> silos;
+    Census census = take_census(world, files, silos);
+    const Standardisation standardisation = standardise(world, config.data.standardise, census.problem, silos);
+    const auto weights = class_weights(world, config.data, census.problem, silos);
+    auto common_test = read_common_test(world, config, census.problem, standardisation);
+
+    std::vector<LayerSpec> layers;
+    std::optional<Trainer> trainer;
+    const auto largest_batch = static_cast<std::size_t>(config.local.batch_size_for(std::max<std::uint64_t>(1, census.largest_train())));
+    succeed_on_all(world, [&] {
+        layers = layers_for(config.model, census.problem);
+        trainer.emplace(layers, census.problem, config.model.loss, config.local, config.data.drop_last, config.run.seed, config.run.rounds,
+                        largest_batch, threads);
+        if (!weights.empty()) trainer->network().set_class_weights(weights);
+    });
+    Parameters global(trainer->network().layout());
+    start_model(world, config, *trainer, global);
+
+    std::optional<Selection> selection;
+    std::unique_ptr<Algorithm> algorithm;
+    succeed_on_all(world, [&] {
+        selection.emplace(config.selection, census.silos.size(), config.run.seed);
+        algorithm = make_algorithm(config.algorithm);
+    });
+    ExchangeSetup setup{.parameters = global.values.size(), .hosted = {}, .silos_per_round = selection->silos_per_round(), .largest_shard = census.largest_train(), .numbers = 2};
+    for (Silo& silo : silos) {
+        setup.hosted.push_back(silo.id());
+        silo.set_weight(config.exchange.weights == "uniform" ? 1 : silo.shard().train.rows);
+    }
+
+    Assembly assembly;
+    assembly.description = {.problem = census.problem,
+                            .layers = layers_text(layers),
+                            .loss = config.model.loss,
+                            .round = 0,
+                            .standardisation = standardisation,
+                            .class_names = census.class_names};
+    assembly.identity = {.configuration = config.identity(), .layout = global.layout.text(), .isa = kernels::to_string(isa), .silos = {}};
+    for (const auto& silo : census.silos) assembly.identity.silos[silo.name] = silo.fingerprint;
+    assembly.common_test = std::move(common_test);
+    assembly.federation = std::make_unique<Federation>(Federation{.world = world,
+                                                                  .census = std::move(census),
+                                                                  .silos = std::move(silos),
+                                                                  .trainer = std::move(*trainer),
+                                                                  .global = std::move(global),
+                                                                  .selection = *selection,
+                                                                  .exchange = std::make_unique<ExactSum>(world, config.exchange, setup),
+                                                                  .algorithm = std::move(algorithm),
+                                                                  .observers = {},
+                                                                  .clock = {}});
+    return assembly;
+}
+
+}  // namespace silosum

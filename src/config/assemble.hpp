@@ -1,0 +1,35 @@
+// From a configuration to a running federation: the parts in the order in which they need each other.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "comm/mpi.hpp"
+#include "config/run_config.hpp"
+#include "federation/federation.hpp"
+#include "kernels/isa.hpp"
+#include "model/model_file.hpp"
+#include "observe/checkpoint.hpp"
+
+namespace silosum {
+
+/// A federation ready for its first round, with what describes it. Refers to `threads` and the communicator.
+struct Assembly {
+    std::unique_ptr<Federation> federation;
+    ModelDescription description;      // of the model to be trained, round 0
+    RunIdentity identity;
+    std::optional<CommonTest> common_test;
+};
+
+/// Collective. Reads the configuration on rank 0 and gives it to all; all ranks throw the same AgreedError when it is wrong.
+void load_on_all(const Communicator& world, RunConfig& config, const std::filesystem::path& file, const std::vector<std::string>& flags);
+
+/// Collective. The instruction set of a run: the configured one, or the best that every rank has; all kernels use it from now on.
+kernels::Isa agree_on_isa(const Communicator& world, const std::string& name);
+
+/// Collective. Shards, features, network, initial or given model, exchange, algorithm. No observers yet.
+[[nodiscard]] Assembly assemble(const Communicator& world, const RunConfig& config, const Threads& threads);
+
+}  // namespace silosum

@@ -1,0 +1,134 @@
+// The exchange of a round: every silo's update is encoded by itself as integers, integers are added over all silos, each rank decodes
+// its slice of the mean, and the slices of the new model go to everybody. The same bits for every number of ranks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/buffer.hpp"
+#include "base/error.hpp"
+#include "base/phase_clock.hpp"
+#include "comm/collectives.hpp"
+#include "exchange/exchange_config.hpp"
+#include "exchange/ring_sum.hpp"
+#include "exchange/sums.hpp"
+#include "model/parameters.hpp"
+#include "privacy/fixed_point.hpp"
+#include "round/round.hpp"
+#include "round/update.hpp"
+
+namespace silosum {
+
+/// What the exchange has to know of the federation. Equal on all ranks but for `hosted`.
+struct ExchangeSetup {
+    std::size_t parameters = 0;
+    std::vector<std::uint32_t> hosted;  // ids of this rank's silos
+    std::size_t silos_per_round = 1;    // the most that take part in a round
+    std::uint64_t largest_shard = 1;    // training samples of the largest shard of all silos
+    std::size_t numbers = 0;            // length of Update::numbers
+};
+
+/// What a checkpoint keeps of the exchange. Equal on all ranks.
+struct RangeState {
+    double range = 0;      // C of the next round, for exchange.range = from_previous
+    bool clipped = false;  // whether the last round clipped anything
+};
+
+class ExactSum {
+public:
+    /// Collective. Throws UsageError where the settings do not fit the federation.
+    ExactSum(const Communicator& communicator, const ExchangeConfig& config, const ExchangeSetup& setup);
+    ExactSum(const ExactSum&) = delete;  // its parts point at each other
+    ExactSum& operator=(const ExactSum&) = delete;
+
+    /// Starts a round. Local; what was added to a round that was never finished is forgotten.
+    void begin(const Round& round);
+    /// Gives the update of a hosted silo to the round. Local. Problems are kept for finish(), where all ranks learn of them.
+    /// A rank that hosts one participant encodes while it sends: update.local and update.global must last until finish() returns.
+    /// With several, the update is used up when add() returns.
+    void add(const Update& update);
+    /// Gives a failure of this rank to the round: finish() throws it on all ranks.
+    void fail(const Error& error);
+    /// Collective. The mean over all silos, decoded on this rank's slice. Throws the same AgreedError on every rank when an update was
+    /// not finite or add() or fail() met a problem anywhere; the exchange can then begin another round.
+    [[nodiscard]] Aggregate finish(const Round& round);
+    /// Collective. Every rank has changed its slice of the model; afterwards every rank has all of it.
+    void publish(std::span<float> global);
+    void publish(Parameters& global) { publish(global.values.span()); }
+
+    [[nodiscard]] const Slices& slices() const { return slices_; }
+    [[nodiscard]] std::span<float> slice_of(std::span<float> global) const {
+        return global.subspan(slices_.begin(communicator_.rank()), slices_.size(communicator_.rank()));
+    }
+    [[nodiscard]] std::span<float> slice_of(Parameters& global) const { return slice_of(global.values.span()); }
+
+    [[nodiscard]] RangeState state() const { return state_; }
+    void set_state(const RangeState& state);
+    /// The encoding of the round in hand.
+    [[nodiscard]] const EncodingPlan& plan() const { return plan_; }
+    /// W: the largest weight that a silo may have.
+    [[nodiscard]] std::uint64_t max_weight() const { return max_weight_; }
+
+    /// Seconds since begin(): encode, wait (for ranks that still train), wire, decode, publish.
+    [[nodiscard]] const PhaseClock& clock() const { return clock_; }
+    /// Bytes of the model that this rank sent since begin().
+    [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_; }
+
+private:
+    // What every rank tells all others before the sum.
+    struct Arrival {
+        std::uint64_t failed = 0;
+        std::uint64_t gives = 0;
+        std::uint64_t weight = 0;
+        std::uint64_t present = 0;
+        std::uint64_t trained = 0;
+        std::uint64_t steps = 0;
+        double largest = 0;  // coordinate of an update, for exchange.range = agreed
+    };
+    // An update whose encoding waits, because the range is not agreed yet or because it is streamed.
+    struct Waiting {
+        std::uint32_t silo = 0;
+        std::uint64_t weight = 0;
+        std::span<const float> local;
+        std::span<const float> global;
+        Buffer<float> copy;  // of local, where another silo's training would overwrite it
+    };
+
+    void check(const Update& update) const;
+    void encode(const Waiting& update);
+    void remember_not_finite(std::uint32_t silo, std::uint64_t coordinates);
+    void remember(const Error& error);
+    [[nodiscard]] EncodedUpdate with_settings(const Waiting& update) const;
+    void agree_on_range(const std::vector<Arrival>& arrivals);
+    void sum_words(const std::vector<Arrival>& arrivals, Aggregate& aggregate);
+    void sum_tail(Aggregate& aggregate);
+    void choose_next_range(const Aggregate& aggregate, double largest_of_slice);
+
+    Communicator communicator_;
+    ExchangeConfig config_;
+    ExchangeSetup setup_;
+    Slices slices_;
+    std::uint64_t max_weight_ = 1;
+    RangeState state_;
+    std::unique_ptr<RingSum> ring_;
+    Buffer<double> mean_;
+
+    // Of the round in hand.
+    std::uint64_t round_ = 0;
+    EncodingPlan plan_;
+    std::size_t expected_ = 0;  // hosted participants
+    Arrival arrival_;
+    std::vector<Waiting> waiting_;
+    std::optional<Error> error_;
+    std::uint64_t clipped_ = 0;
+    double largest_mean_ = 0;
+    ExactNumbers numbers_;
+    PhaseClock clock_;
+    std::uint64_t bytes_sent_ = 0;
+};
+
+}  // namespace silosum

@@ -1,0 +1,49 @@
+// The sum of encoded updates over all ranks, in a ring of 32 or 64 bits: encode, reduce-scatter, decode, chunk by chunk.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/phase_clock.hpp"
+#include "comm/mpi.hpp"
+#include "comm/slices.hpp"
+#include "kernels/fixed_point.hpp"
+
+namespace silosum {
+
+/// An update and how it is encoded.
+struct EncodedUpdate {
+    std::span<const float> local;
+    std::span<const float> global;
+    kernels::EncodeSettings settings;
+};
+
+struct RingResult {
+    kernels::EncodeCount count;  // of the streamed update
+    double largest = 0;          // largest magnitude in this rank's slice of the mean
+    std::size_t bytes_sent = 0;
+};
+
+class RingSum {
+public:
+    virtual ~RingSum() = default;
+
+    /// Forgets what was added.
+    virtual void clear() = 0;
+    /// Adds a whole update to this rank's words: for ranks that host several silos of the round.
+    [[nodiscard]] virtual kernels::EncodeCount add(const EncodedUpdate& update) = 0;
+    /// Collective. mean = signed sum of all words * unit / weight_sum on this rank's slice. gives[r]: whether rank r added words, or
+    /// streams an update that is encoded while it is sent. A streamed update that is not finite goes on as zeros; the result tells.
+    /// Adds the phases encode, decode and wire to the clock.
+    virtual RingResult reduce(const std::vector<bool>& gives, const std::optional<EncodedUpdate>& streamed, double unit, double weight_sum,
+                              std::span<double> mean, PhaseClock& clock) = 0;
+};
+
+/// bits: 32 or 64. step_bytes: what is sent to all others in one step. Buffers are made here, once. The communicator must outlive it.
+[[nodiscard]] std::unique_ptr<RingSum> make_ring_sum(std::uint64_t bits, const Communicator& communicator, const Slices& slices,
+                                                     std::size_t step_bytes);
+
+}  // namespace silosum

@@ -1,0 +1,40 @@
+// Who takes part: every rank reads the shards of its silos, and all agree on what they are before anything is trained.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "comm/mpi.hpp"
+#include "federation/silo.hpp"
+
+namespace silosum {
+
+/// What all ranks know of a silo.
+struct SiloEntry {
+    std::string name;
+    std::string file;
+    std::string fingerprint;
+    std::uint64_t train = 0;  // rows
+    std::uint64_t validation = 0;
+    std::uint64_t test = 0;
+};
+
+struct Census {
+    Problem problem;
+    std::vector<std::string> class_names;
+    std::vector<SiloEntry> silos;  // by id
+
+    [[nodiscard]] std::uint64_t largest_train() const;
+    [[nodiscard]] std::uint64_t rows(std::uint64_t SiloEntry::*split) const;
+};
+
+/// The rank that hosts a silo: silos are dealt out in turn, so every rank has as many as any other, or one more.
+[[nodiscard]] constexpr int host_of(std::size_t silo, int ranks) { return static_cast<int>(silo % static_cast<std::size_t>(ranks)); }
+
+/// Collective. Silo i is the i-th file. Reads the shards of this rank's silos into `hosted` and checks that all silos fit together:
+/// one task, one feature shape, different names. All ranks throw the same AgreedError otherwise.
+[[nodiscard]] Census take_census(const Communicator& world, const std::vector<std::filesystem::path>& files, std::vector<Silo>& hosted);
+
+}  // namespace silosum

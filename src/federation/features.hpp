@@ -1,0 +1,23 @@
+// What the silos learn of each other's features and labels before training: sums of moments and of label counts, nothing else.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "comm/mpi.hpp"
+#include "data/data_config.hpp"
+#include "federation/census.hpp"
+#include "model/standardisation.hpp"
+
+namespace silosum {
+
+/// Collective. Standardises the hosted silos' features as data.standardise says; federated means and deviations come from one exact sum
+/// of moments over the train rows of all silos.
+[[nodiscard]] Standardisation standardise(const Communicator& world, const std::string& kind, const Problem& problem, std::vector<Silo>& hosted);
+
+/// Collective. The weights of the classes in the loss: empty (none), the given ones, or balanced: n / (classes * n_c) with n_c the train
+/// rows of class c over all silos (1 for a class that nobody has).
+[[nodiscard]] std::vector<float> class_weights(const Communicator& world, const DataConfig& config, const Problem& problem,
+                                               const std::vector<Silo>& hosted);
+
+}  // namespace silosum

@@ -1,0 +1,44 @@
+// The parts of a running federation, as one rank sees them, and the loop over them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "algorithms/algorithm.hpp"
+#include "base/phase_clock.hpp"
+#include "comm/mpi.hpp"
+#include "exchange/exact_sum.hpp"
+#include "federation/census.hpp"
+#include "federation/selection.hpp"
+#include "federation/silo.hpp"
+#include "model/parameters.hpp"
+#include "round/observer.hpp"
+#include "round/round.hpp"
+
+namespace silosum {
+
+struct Federation {
+    const Communicator& world;
+    Census census;                          // all silos
+    std::vector<Silo> silos;                // those that this rank hosts, ascending ids
+    Trainer trainer;                        // the network and buffers in which they take turns
+    Parameters global;                      // the whole model, the same on every rank between rounds
+    Selection selection;
+    std::unique_ptr<ExactSum> exchange;
+    std::unique_ptr<Algorithm> algorithm;
+    std::vector<std::unique_ptr<Observer>> observers;
+    PhaseClock clock;                       // of the round in hand
+};
+
+struct Outcome {
+    std::uint64_t rounds = 0;  // the last finished round
+    std::string stop_reason;   // empty when all rounds were trained
+};
+
+/// Trains until the last round or until an observer asks to stop; `round` is the first, or the one after a checkpoint.
+/// All ranks call it. A silo that diverged, or an exchange that failed, throws the same AgreedError on every rank.
+Outcome run_synchronous(Federation& federation, Round round);
+
+}  // namespace silosum

@@ -1,0 +1,81 @@
+#include "federation/silo.hpp"
+
+#include <cmath>
+
+#include "base/error.hpp"
+#include "data/batch_order.hpp"
+#include "data/loader.hpp"
+
+namespace silosum {
+
+Trainer::Trainer(std::span<const LayerSpec> layers, const Problem& problem, const std::string& loss, const LocalConfig& local, bool drop_last,
+                 std::uint64_t seed, std::uint64_t rounds, std::size_t largest_batch, const Threads& threads)
+    : local_(local),
+      drop_last_(drop_last),
+      schedule_(local.learning_rates(rounds)),
+      seed_(seed),
+      network_(layers, problem, loss, threads, largest_batch),
+      y_(network_.layout().size()),
+      x_(largest_batch * problem.features()),
+      labels_(problem.task == Task::regression ? 0 : largest_batch),
+      targets_(problem.task == Task::regression ? largest_batch : 0) {
+    if (!local_.keeps_state()) optimizer_ = network_.make_optimizer(local_.optimizer_settings());
+}
+
+void Silo::fill_batch(Trainer& trainer, std::span<const std::uint32_t> rows) const {
+    const Split& split = shard_.train;
+    gather(split, features_, rows, trainer.x_.data());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        if (!split.labels.empty()) trainer.labels_[i] = split.labels[rows[i]];
+        if (!split.targets.empty()) trainer.targets_[i] = split.targets[rows[i]];
+    }
+}
+
+Update Silo::train(std::span<const float> global, Trainer& trainer, const Round& round) {
+    const LocalConfig& local = trainer.settings();
+    const auto round_number = static_cast<std::uint32_t>(round.number);
+    const BatchPlan plan{.rows = shard_.train.rows, .batch_size = local.batch_size, .drop_last = trainer.drop_last_};
+    BatchOrder order = local.steps > 0 ? BatchOrder::of_steps(plan, trainer.seed(), id_, round_number, local.steps)
+                                       : BatchOrder::of_epochs(plan, trainer.seed(), id_, round_number, local.epochs);
+    if (!trainer.optimizer_ && !optimizer_) optimizer_ = trainer.network_.make_optimizer(local.optimizer_settings());
+    Optimizer& optimizer = trainer.optimizer_ ? *trainer.optimizer_ : *optimizer_;
+    if (trainer.optimizer_) optimizer.reset();
+
+    const Random dropout(trainer.seed(), Purpose::dropout, id_, round_number);
+    const double lr = trainer.schedule().rate(round.number - 1);
+    trainer.network_.load(global);
+    kernels::LossSum sum;
+    std::uint64_t steps = 0;
+    for (auto rows = order.next(); !rows.empty(); rows = order.next(), ++steps) {
+        fill_batch(trainer, rows);
+        const Batch batch{rows.size(), trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data()};
+        const auto loss = trainer.network_.train_step(batch, optimizer, lr, dropout, steps);
+        require<RuntimeError>(std::isfinite(loss.loss),
+                              "round {}: silo \"{}\" diverged: its training loss is {} at step {}; lower local.lr or set local.clip_norm",
+                              round.number, name(), loss.loss, steps + 1);
+        sum.loss += loss.loss;
+        sum.weight += loss.weight;
+    }
+    trainer.network_.store(trainer.y_.span());
+    last_loss_ = sum.loss / sum.weight;
+    return {.silo = id_, .weight = weight_, .local = trainer.y_.span(), .global = global, .steps = steps, .numbers = {sum.loss, sum.weight}};
+}
+
+std::vector<std::vector<float>> Silo::optimizer_state(const Trainer& trainer) const {
+    std::vector<std::vector<float>> vectors;
+    for (std::size_t i = 0; optimizer_ && i < optimizer_->vectors(); ++i) {
+        vectors.emplace_back(trainer.network_.layout().size());
+        trainer.network_.store_state(*optimizer_, i, vectors.back());
+    }
+    return vectors;
+}
+
+void Silo::set_optimizer_state(const Trainer& trainer, std::span<const std::vector<float>> vectors, std::uint64_t steps) {
+    optimizer_ = trainer.network_.make_optimizer(trainer.settings().optimizer_settings());
+    require<DataError>(vectors.size() == optimizer_->vectors(), "the checkpoint of silo \"{}\" has {} optimiser vectors, not {}", name(),
+                       vectors.size(), optimizer_->vectors());
+    for (std::size_t i = 0; i < vectors.size(); ++i) trainer.network_.load_state(*optimizer_, i, vectors[i]);
+    optimizer_->set_steps(steps);
+}
+
+}  // namespace silosum

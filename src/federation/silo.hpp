@@ -1,0 +1,85 @@
+// One party of the federation: its shard, and its local training. Several silos of a rank share one trainer in turns.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/buffer.hpp"
+#include "base/threads.hpp"
+#include "data/shard.hpp"
+#include "model/local_config.hpp"
+#include "model/schedule.hpp"
+#include "model/sequential.hpp"
+#include "round/round.hpp"
+#include "round/update.hpp"
+
+namespace silosum {
+
+/// The network of a rank and the buffers of one local training at a time. Holds nothing of a silo between rounds.
+class Trainer {
+public:
+    /// `threads` must outlive it. largest_batch: samples of the largest batch of any hosted silo.
+    Trainer(std::span<const LayerSpec> layers, const Problem& problem, const std::string& loss, const LocalConfig& local, bool drop_last,
+            std::uint64_t seed, std::uint64_t rounds, std::size_t largest_batch, const Threads& threads);
+
+    [[nodiscard]] Sequential& network() { return network_; }
+    [[nodiscard]] const LocalConfig& settings() const { return local_; }
+    [[nodiscard]] const Schedule& schedule() const { return schedule_; }
+    [[nodiscard]] std::uint64_t seed() const { return seed_; }
+
+private:
+    friend class Silo;
+
+    LocalConfig local_;
+    bool drop_last_;
+    Schedule schedule_;
+    std::uint64_t seed_;
+    Sequential network_;
+    std::optional<Optimizer> optimizer_;  // for local.state = reset; with keep every silo has its own
+    Buffer<float> y_;                     // the silo's model after training, in layout order
+    Buffer<float> x_;                     // one batch
+    std::vector<std::int32_t> labels_;
+    std::vector<float> targets_;
+};
+
+class Silo {
+public:
+    Silo(std::uint32_t id, Shard shard) : id_(id), shard_(std::move(shard)) {}
+
+    [[nodiscard]] std::uint32_t id() const { return id_; }
+    [[nodiscard]] const std::string& name() const { return shard_.silo; }
+    [[nodiscard]] const Shard& shard() const { return shard_; }
+    /// The map from stored values to what the network sees.
+    [[nodiscard]] const Affine& features() const { return features_; }
+    void set_features(Affine features) { features_ = std::move(features); }
+    /// w_i: its training samples, or 1.
+    [[nodiscard]] std::uint64_t weight() const { return weight_; }
+    void set_weight(std::uint64_t weight) { weight_ = weight; }
+
+    /// Trains from the global model on this silo's rows. The update refers to the trainer's buffers until the next call.
+    /// update.numbers = {sum of weighted training losses, sum of their weights}. RuntimeError when the loss is not finite.
+    [[nodiscard]] Update train(std::span<const float> global, Trainer& trainer, const Round& round);
+
+    /// Mean training loss of the last round it took part in; empty before.
+    [[nodiscard]] std::optional<double> last_loss() const { return last_loss_; }
+
+    /// Optimiser state between rounds (local.state = keep), in layout order; empty vectors otherwise or before the first round.
+    [[nodiscard]] std::vector<std::vector<float>> optimizer_state(const Trainer& trainer) const;
+    [[nodiscard]] std::uint64_t optimizer_steps() const { return optimizer_ ? optimizer_->steps() : 0; }
+    void set_optimizer_state(const Trainer& trainer, std::span<const std::vector<float>> vectors, std::uint64_t steps);
+
+private:
+    void fill_batch(Trainer& trainer, std::span<const std::uint32_t> rows) const;
+
+    std::uint32_t id_;
+    Shard shard_;
+    Affine features_;
+    std::uint64_t weight_ = 1;
+    std::optional<Optimizer> optimizer_;
+    std::optional<double> last_loss_;
+};
+
+}  // namespace silosum

@@ -1,0 +1,88 @@
+#include "io/atomic_file.hpp"
+
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/error.hpp"
+
+namespace silosum {
+
+namespace {
+
+std::string reason(int error) {
+    return std::generic_category().message(error);
+}
+
+class Descriptor {
+public:
+    Descriptor(const std::filesystem::path& path, int flags) : number_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
+    ~Descriptor() {
+        if (number_ >= 0) ::close(number_);
+    }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    [[nodiscard]] int number() const { return number_; }
+    /// Some file systems report a failed write only here.
+    [[nodiscard]] bool close() { return ::close(std::exchange(number_, -1)) == 0; }
+
+private:
+    int number_;
+};
+
+std::filesystem::path folder_of(const std::filesystem::path& file) {
+    return file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+}
+
+}  // namespace
+
+void sync_to_disk(const std::filesystem::path& file_or_folder) {
+    const Descriptor descriptor(file_or_folder, O_RDONLY);
+    require<RuntimeError>(descriptor.number() >= 0, "cannot open {}: {}", file_or_folder.string(), reason(errno));
+    // Some file systems cannot flush a folder (EINVAL); a rename there is as durable as it gets.
+    const bool flushed = ::fsync(descriptor.number()) == 0 || errno == EINVAL;
+    require<RuntimeError>(flushed, "cannot flush {} to the disk: {}", file_or_folder.string(), reason(errno));
+}
+
+AtomicFile::AtomicFile(std::filesystem::path target) : target_(std::move(target)) {
+    // The process number keeps two programs that write the same file apart: the last rename wins, each file is whole.
+    temporary_ = folder_of(target_) / fmt::format(".{}.{}.tmp", target_.filename().string(), ::getpid());
+}
+
+AtomicFile::~AtomicFile() {
+    if (!committed_) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::commit() {
+    sync_to_disk(temporary_);
+    const bool renamed = ::rename(temporary_.c_str(), target_.c_str()) == 0;
+    require<RuntimeError>(renamed, "cannot rename {} to {}: {}", temporary_.string(), target_.string(), reason(errno));
+    committed_ = true;
+    sync_to_disk(folder_of(target_));
+}
+
+void write_file_atomically(const std::filesystem::path& target, std::span<const std::byte> bytes) {
+    AtomicFile file(target);
+    {
+        Descriptor descriptor(file.temporary(), O_WRONLY | O_CREAT | O_TRUNC);
+        require<RuntimeError>(descriptor.number() >= 0, "cannot write {}: {}", target.string(), reason(errno));
+        while (!bytes.empty()) {
+            const ssize_t written = ::write(descriptor.number(), bytes.data(), bytes.size());
+            if (written < 0 && errno == EINTR) continue;
+            require<RuntimeError>(written >= 0, "cannot write {}: {}", target.string(), reason(errno));
+            bytes = bytes.subspan(static_cast<std::size_t>(written));
+        }
+        require<RuntimeError>(descriptor.close(), "cannot write {}: {}", target.string(), reason(errno));
+    }
+    file.commit();
+}
+
+void write_file_atomically(const std::filesystem::path& target, std::string_view text) {
+    write_file_atomically(target, std::as_bytes(std::span(text.data(), text.size())));
+}
+
+}  // namespace silosum

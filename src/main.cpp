@@ -1,0 +1,89 @@
+// The table of verbs. Errors that no verb handled itself end here: one line, and the exit code of the error.
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "base/version.hpp"
+#include "commands/evaluate.hpp"
+#include "commands/export.hpp"
+#include "commands/inspect.hpp"
+#include "commands/plan.hpp"
+#include "commands/predict.hpp"
+#include "commands/shard.hpp"
+#include "commands/train.hpp"
+#include "config/run_config.hpp"
+
+namespace silosum {
+
+namespace {
+
+struct Verb {
+    const char* name;
+    const char* help;
+    int (*run)(const std::vector<std::string>& arguments);
+};
+
+const std::array verbs{
+    Verb{"shard", "cut a data set into one HDF5 shard a silo", run_shard},
+    Verb{"inspect", "show and check shards", run_inspect},
+    Verb{"plan", "check a configuration and foretell memory and traffic, without training", run_plan},
+    Verb{"train", "train a model over the silos (start it with mpirun or srun)", run_train},
+    Verb{"resume", "train --run.resume auto: go on from the last checkpoint", run_resume},
+    Verb{"evaluate", "measure a model on shards", run_evaluate},
+    Verb{"predict", "write a model's predictions for a shard", run_predict},
+    Verb{"export", "write a model in another format", run_export},
+};
+
+std::string usage() {
+    std::string text = "usage: silosum VERB ...\n\n";
+    for (const auto& verb : verbs) text += fmt::format("  {:<10}{}\n", verb.name, verb.help);
+    return text + "\n  silosum VERB --help    options of a verb\n  silosum --version\n";
+}
+
+int run(const std::vector<std::string>& arguments) {
+    if (arguments.empty()) {
+        fmt::print(stderr, "{}", usage());
+        return static_cast<int>(ExitCode::usage);
+    }
+    const std::string& first = arguments.front();
+    if (first == "--help" || first == "-h" || first == "help") {
+        fmt::print("{}", usage());
+        return 0;
+    }
+    if (first == "--version") {
+        fmt::print("silosum {}\n", version);
+        return 0;
+    }
+    if (first == "--options-markdown") {  // docs/options.md is made from this
+        fmt::print("{}", RunConfig().options.as_markdown());
+        return 0;
+    }
+    std::vector<std::string> names;
+    for (const auto& verb : verbs) {
+        if (first == verb.name) return verb.run({arguments.begin() + 1, arguments.end()});
+        names.emplace_back(verb.name);
+    }
+    throw UsageError(unknown_name("verb", first, names));
+}
+
+}  // namespace
+
+}  // namespace silosum
+
+int main(int argc, char** argv) {
+    try {
+        return silosum::run({argv + 1, argv + argc});
+    } catch (const silosum::Error& error) {
+        fmt::print(stderr, "silosum: {}\n", error.what());
+        return static_cast<int>(error.code());
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "silosum: {}\n", error.what());
+        return static_cast<int>(silosum::ExitCode::runtime);
+    }
+}

@@ -1,0 +1,60 @@
+// Local optimisers over a model's packed parameters, with their state between steps.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/buffer.hpp"
+#include "base/threads.hpp"
+
+namespace silosum {
+
+/// Formulas as in PyTorch's torch.optim.SGD and Adam; weight decay is L2, part of the gradient.
+struct OptimizerSettings {
+    enum class Kind { sgd, adam };
+    Kind kind = Kind::sgd;
+    double momentum = 0;  // sgd
+    bool nesterov = false;
+    double weight_decay = 0;
+    double clip_norm = 0;  // largest L2 norm of a step's gradient, 0 for none
+    double beta1 = 0.9;    // adam
+    double beta2 = 0.999;
+    double epsilon = 1e-8;
+
+    /// Vectors of the model's size that the optimiser keeps between steps: none, velocity, or m and v.
+    [[nodiscard]] std::size_t state_vectors() const { return kind == Kind::adam ? 2 : momentum > 0 ? 1 : 0; }
+};
+
+class Optimizer {
+public:
+    /// packed_size: of the model it will step.
+    Optimizer(const OptimizerSettings& settings, std::size_t packed_size);
+
+    [[nodiscard]] const OptimizerSettings& settings() const { return settings_; }
+    /// True where a step is parameters = (1 - lr * weight_decay) * parameters - lr * gradient, with nothing in between.
+    [[nodiscard]] bool is_plain_sgd() const { return settings_.state_vectors() == 0 && settings_.clip_norm == 0; }
+
+    /// One step on all parameters; the spans have packed_size values.
+    void step(double lr, std::span<float> parameters, std::span<const float> gradient, const Threads& threads);
+    /// A plain step on a part of the parameters, for is_plain_sgd() only.
+    void plain_step(double lr, std::span<float> parameters, std::span<const float> gradient, const Threads& threads) const;
+
+    /// As if new: state 0, no steps taken.
+    void reset();
+    /// State, packed like the parameters: vector 0 is the velocity or m, vector 1 is v. Sequential::store_state gives it flat.
+    [[nodiscard]] std::size_t vectors() const { return settings_.state_vectors(); }
+    [[nodiscard]] std::span<float> vector(std::size_t i) { return i == 0 ? first_.span() : second_.span(); }
+    [[nodiscard]] std::span<const float> vector(std::size_t i) const { return i == 0 ? first_.span() : second_.span(); }
+    [[nodiscard]] std::uint64_t steps() const { return steps_; }
+    void set_steps(std::uint64_t steps) { steps_ = steps; }
+    [[nodiscard]] std::size_t memory_bytes() const { return (first_.size() + second_.size()) * sizeof(float); }
+
+private:
+    OptimizerSettings settings_;
+    Buffer<float> first_;
+    Buffer<float> second_;
+    std::uint64_t steps_ = 0;
+};
+
+}  // namespace silosum

@@ -1,0 +1,108 @@
+// A model of layers one after the other: its parameters in the kernels' packed form, forward and backward pass, and the training step.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/buffer.hpp"
+#include "base/random.hpp"
+#include "base/threads.hpp"
+#include "model/execution_plan.hpp"
+#include "model/initial_values.hpp"
+#include "model/layer_list.hpp"
+#include "model/loss.hpp"
+#include "model/optimizer.hpp"
+#include "model/parameters.hpp"
+#include "model/task.hpp"
+
+namespace silosum {
+
+/// Results do not depend on the number of threads, on the batch size hint, or on what the model did before (dropout is a function of its
+/// arguments). Not to be used by two threads at once.
+class Sequential {
+public:
+    /// loss: a name of loss_names(). batch_size_hint: samples of the usual largest batch; a larger one works and makes room for itself.
+    /// `threads` must outlive the model. Throws UsageError for layers that do not fit together or a loss that does not fit the task.
+    Sequential(std::span<const LayerSpec> layers, const Problem& problem, const std::string& loss, const Threads& threads,
+               std::size_t batch_size_hint);
+
+    /// Tensors as torch.nn.Sequential names them: "0.weight", "0.bias", "3.weight"..., an implied flatten counting as a layer.
+    [[nodiscard]] const Layout& layout() const { return layout_; }
+    [[nodiscard]] const Problem& problem() const { return problem_; }
+    [[nodiscard]] std::size_t outputs() const { return problem_.outputs(); }
+
+    /// Parameters to start with, in layout order.
+    void initialise(std::uint64_t seed, InitialValues scheme, std::span<float> flat) const;
+    /// Takes parameters from, or gives them as, the flat vector of the layout.
+    void load(std::span<const float> flat);
+    void store(std::span<float> flat) const;
+
+    /// Weights of the classes in the loss (classification, binary); empty for 1 each. The mean loss is the weighted one.
+    void set_class_weights(std::vector<float> weights);
+
+    /// One step on the mean loss of the batch. `dropout` is the stream of the silo and the round, `step_in_round` counts from 0.
+    /// Returns what the batch gave before the step.
+    kernels::LossSum train_step(const Batch& batch, Optimizer& optimizer, double lr, const Random& dropout, std::uint64_t step_in_round);
+    /// Mean loss of the batch and its gradient in layout order; dropout as in training.
+    double gradient(const Batch& batch, std::span<float> flat_gradient, const Random& dropout, std::uint64_t step_in_round);
+    /// outputs (samples, outputs()): logits or values, without dropout, for any number of samples.
+    void predict(std::size_t samples, const float* x, float* outputs);
+    /// Losses without dropout, for any number of samples.
+    [[nodiscard]] kernels::LossSum loss(const Batch& batch);
+
+    /// An optimizer for this model, with no steps taken.
+    [[nodiscard]] Optimizer make_optimizer(const OptimizerSettings& settings) const { return {settings, plan_.packed_size}; }
+    /// State vector i of an optimizer of this model in layout order, for checkpoints.
+    void store_state(const Optimizer& optimizer, std::size_t i, std::span<float> flat) const;
+    void load_state(Optimizer& optimizer, std::size_t i, std::span<const float> flat) const;
+
+    /// Bytes held now.
+    [[nodiscard]] std::size_t memory_bytes() const;
+    /// Bytes that a model with its optimizer will hold once it has trained on batches of `batch_size` samples.
+    [[nodiscard]] static std::size_t estimate_memory_bytes(std::span<const LayerSpec> layers, const Problem& problem, std::size_t threads,
+                                                           std::size_t batch_size, const OptimizerSettings& optimizer);
+
+private:
+    /// What one backward pass does with the gradients.
+    struct BackwardSettings {
+        bool steps_in_place = false;  // layers that can put an SGD step straight into their parameters
+        float scale = 1;              // of that step: -lr
+        float decay = 0;              // of that step: 1 - lr * weight_decay
+    };
+
+    void make_room(std::size_t samples);
+    void make_room_for_gradient(std::size_t floats);
+    [[nodiscard]] float* output_of(std::size_t step, std::size_t first_sample);
+    [[nodiscard]] const float* input_of(std::size_t step, std::size_t first_sample, const float* x);
+    [[nodiscard]] Pass pass_for(std::size_t step, std::size_t first_sample, std::size_t samples);
+    void run_forward(std::size_t samples, const float* x);
+    [[nodiscard]] kernels::LossSum run_both(const Batch& batch, const BackwardSettings& settings);
+    void run_backward(std::size_t samples, const float* x, const BackwardSettings& settings);
+    void backward_step(std::size_t step, std::size_t first_sample, std::size_t samples, const float* x, const float* dy, float* dx,
+                       const BackwardSettings& settings);
+    void begin_training(const Random& dropout, std::uint64_t step_in_round);
+    void pack(std::span<const float> flat, std::span<float> packed) const;
+    void unpack(std::span<const float> packed, std::span<float> flat) const;
+
+    Problem problem_;
+    Loss loss_;
+    const Threads* threads_;
+    std::vector<std::unique_ptr<Layer>> layers_;
+    Layout layout_;
+    ExecutionPlan plan_;
+    Buffer<float> parameters_;  // packed
+    Buffer<float> gradient_;    // packed likewise; only as long as needed
+    Buffer<float> memory_;      // activations and all else that the plan places
+    std::vector<float> class_weights_;
+
+    // Of the pass in hand.
+    bool training_ = false;
+    const Random* dropout_ = nullptr;
+    std::uint64_t step_in_round_ = 0;
+};
+
+}  // namespace silosum

@@ -1,0 +1,53 @@
+#include "observe/round_facts.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "comm/collectives.hpp"
+
+namespace silosum {
+
+namespace {
+
+// Training losses of the participants by silo, on rank 0.
+nlohmann::ordered_json train_losses(const Federation& federation, const Round& round) {
+    nlohmann::ordered_json mine = nlohmann::ordered_json::array();
+    for (const Silo& silo : federation.silos) {
+        if (round.includes(silo.id())) mine.push_back({{"id", silo.id()}, {"silo", silo.name()}, {"loss", *silo.last_loss()}});
+    }
+    std::vector<nlohmann::ordered_json> rows;
+    for (const auto& text : gather_text(federation.world, mine.dump(), 0)) {
+        for (auto& row : nlohmann::ordered_json::parse(text)) rows.push_back(row);
+    }
+    std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a["id"] < b["id"]; });
+    for (auto& row : rows) row.erase("id");
+    return rows;
+}
+
+}  // namespace
+
+void RoundFacts::after_round(RoundReport& report) {
+    const Aggregate& sum = report.aggregate;
+    auto& record = report.record;
+    for (const auto& [phase, time] : federation_.exchange->clock().phases()) report.clock.add(phase, time);
+    const auto losses = train_losses(federation_, report.round);
+    record["round"] = report.round.number;
+    record["participants"] = report.round.participants.size();
+    record["train_loss"] = sum.numbers[0] / sum.numbers[1];
+    record["train_losses"] = losses;
+    record["weight_sum"] = sum.weight_sum;
+    record["steps"] = sum.steps;
+    record["range"] = sum.range;
+    record["clipped"] = sum.clipped;
+    record["encoding_error_bound"] = sum.error_bound;
+    std::vector<std::uint64_t> bytes{federation_.exchange->bytes_sent()};
+    all_reduce_sum(federation_.world, std::span<std::uint64_t>(bytes));
+    record["bytes_sent"] = bytes[0];
+    if (sum.is_refused()) record["refused"] = "no participant had any weight; the model is unchanged";
+    if (federation_.world.rank() == 0) {
+        record["model_sha256"] = report.clock.measure("hash", [&] { return federation_.global.sha256(); });
+    }
+}
+
+}  // namespace silosum

@@ -1,0 +1,54 @@
+// Words in messages: the nearest name is what was meant, or nothing; text goes apart and together without loss.
+#include "base/text.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace silosum {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+const std::vector<std::string> names{"mean", "median", "trimmed-mean", "krum"};
+
+TEST(NearestName, IsWhatASlipOfTheFingersMeant) {
+    EXPECT_EQ(nearest_name("medain", names), "median");  // two letters swapped
+    EXPECT_EQ(nearest_name("meen", names), "mean");      // one replaced
+    EXPECT_EQ(nearest_name("kru", names), "krum");       // one missing
+    EXPECT_EQ(nearest_name("krumm", names), "krum");     // one too many
+    EXPECT_EQ(nearest_name("median", names), "median");  // itself
+}
+
+TEST(NearestName, IsEmptyWhereNothingIsNear) {
+    EXPECT_EQ(nearest_name("learning_rate", names), "");
+    EXPECT_EQ(nearest_name("median", {}), "");
+}
+
+TEST(UnknownName, NamesTheValueTheGuessAndTheChoice) {
+    EXPECT_EQ(unknown_name("aggregator", "medain", names),
+              "unknown aggregator \"medain\"; did you mean \"median\"? known: mean, median, trimmed-mean, krum");
+    EXPECT_THAT(unknown_name("aggregator", "learning_rate", names), Not(HasSubstr("did you mean")));
+}
+
+TEST(Split, KeepsEmptyParts) {
+    EXPECT_THAT(split("a,b,,c", ','), ElementsAre("a", "b", "", "c"));
+    EXPECT_THAT(split(",", ','), ElementsAre("", ""));
+    EXPECT_THAT(split("", ','), ElementsAre(""));
+}
+
+TEST(Split, IsUndoneByJoin) {
+    const std::string text = "x,,y,z,";
+    EXPECT_EQ(join(split(text, ','), ","), text);
+}
+
+TEST(Trim, TakesBlanksFromBothEndsOnly) {
+    EXPECT_EQ(trim(" \t a b \r\n"), "a b");
+    EXPECT_EQ(trim("a"), "a");
+    EXPECT_EQ(trim(" \n"), "");
+    EXPECT_EQ(trim(""), "");
+}
+
+}  // namespace
+}  // namespace silosum

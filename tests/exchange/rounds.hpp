@@ -1,0 +1,132 @@
+// A small federation without training for the tests of the exchange, and the same rounds worked out by one process in plain loops.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/random.hpp"
+#include "exchange/exact_sum.hpp"
+
+namespace silosum {
+
+/// Which rank hosts a silo.
+using Placement = std::function<int(std::uint32_t silo, int ranks)>;
+inline int in_turn(std::uint32_t silo, int ranks) {
+    return static_cast<int>(silo) % ranks;
+}
+inline int all_on_last(std::uint32_t, int ranks) {
+    return ranks - 1;
+}
+inline int in_pairs(std::uint32_t silo, int ranks) {
+    return static_cast<int>(silo / 2) % ranks;
+}
+
+inline ExchangeConfig default_config() {
+    Options options;
+    ExchangeConfig config;
+    config.add_to(options);
+    return config;
+}
+
+struct Case {
+    std::size_t parameters = 1000;
+    std::size_t silos = 5;
+    Placement placement = in_turn;
+    ExchangeConfig config = default_config();
+    std::uint64_t largest_shard = 600;
+    float spread = 0.5F;  // updates lie within +-spread
+
+    [[nodiscard]] std::uint64_t weight(std::uint32_t silo) const { return 1 + silo * 97 % largest_shard; }
+    // The updated model of a silo. A third of the coordinates are far smaller, to use all bits of the encoding.
+    [[nodiscard]] std::vector<float> local(std::uint32_t silo, const std::vector<float>& global, std::uint64_t round) const {
+        const Random random(11, Purpose::split, silo, static_cast<std::uint32_t>(round));
+        std::vector<float> values(global);
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            const float size = i % 3 == 0 ? spread * 1e-4F : spread;
+            values[i] += size * static_cast<float>(2 * random.uniform(i) - 1);
+        }
+        return values;
+    }
+    [[nodiscard]] std::vector<float> first_model() const {
+        const Random random(5, Purpose::initial_model);
+        std::vector<float> values(parameters);
+        for (std::size_t i = 0; i < parameters; ++i) values[i] = static_cast<float>(random.uniform(i)) - 0.5F;
+        return values;
+    }
+    [[nodiscard]] std::vector<std::uint32_t> hosted(const Communicator& world) const {
+        std::vector<std::uint32_t> ids;
+        for (std::uint32_t silo = 0; silo < silos; ++silo) {
+            if (placement(silo, world.size()) == world.rank()) ids.push_back(silo);
+        }
+        return ids;
+    }
+    [[nodiscard]] ExchangeSetup setup(const Communicator& world, std::size_t numbers = 0) const {
+        return {.parameters = parameters,
+                .hosted = hosted(world),
+                .silos_per_round = silos,
+                .largest_shard = largest_shard,
+                .numbers = numbers};
+    }
+    [[nodiscard]] Round round(std::uint64_t number = 1) const {
+        Round round{.number = number, .total = 100, .participants = {}};
+        for (std::uint32_t silo = 0; silo < silos; ++silo) round.participants.push_back(silo);
+        return round;
+    }
+};
+
+/// What is left of an aggregate once its slices are put together.
+struct Played {
+    std::vector<double> mean;
+    Aggregate totals;
+};
+
+/// One round over the ranks: every hosted silo's update, the sum, and the model moved by the mean and published.
+inline Played play(const Communicator& world, const Case& c, ExactSum& exchange, const Round& round, std::vector<float>& model) {
+    exchange.begin(round);
+    std::vector<float> local;  // like the trainer's buffer, used by one silo after the other
+    for (const std::uint32_t silo : c.hosted(world)) {
+        if (!round.includes(silo)) continue;
+        local = c.local(silo, model, round.number);
+        exchange.add({.silo = silo, .weight = c.weight(silo), .local = local, .global = model, .steps = 3, .numbers = {}});
+    }
+    Played played{.mean = std::vector<double>(c.parameters), .totals = exchange.finish(round)};
+    std::copy(played.totals.mean.begin(), played.totals.mean.end(), played.mean.begin() + static_cast<std::ptrdiff_t>(played.totals.begin));
+    all_gather(world, exchange.slices(), std::span(played.mean));
+    const auto slice = exchange.slice_of(std::span(model));
+    for (std::size_t i = 0; i < slice.size(); ++i) slice[i] = static_cast<float>(slice[i] + played.totals.mean[i]);
+    exchange.publish(std::span(model));
+    return played;
+}
+
+/// The same mean by its definition, one coordinate at a time, in 128-bit integers that cannot wrap.
+struct Reference {
+    std::vector<double> mean;
+    std::uint64_t clipped = 0;
+};
+inline Reference reference(const Case& c, const EncodingPlan& plan, const Round& round, const std::vector<float>& model) {
+    __extension__ using Wide = __int128;
+    std::vector<Wide> sums(c.parameters, 0);
+    Reference result{.mean = std::vector<double>(c.parameters), .clipped = 0};
+    std::uint64_t weight_sum = 0;
+    for (const std::uint32_t silo : round.participants) {
+        const std::uint64_t weight = c.config.weights == "uniform" ? 1 : c.weight(silo);
+        weight_sum += weight;
+        const auto local = c.local(silo, model, round.number);
+        for (std::size_t i = 0; i < c.parameters; ++i) {
+            const double u = static_cast<double>(local[i]) - static_cast<double>(model[i]);
+            result.clipped += std::abs(u) > plan.range() ? 1 : 0;
+            const double share = static_cast<double>(weight) / plan.max_weight();
+            sums[i] += static_cast<Wide>(std::nearbyint(std::ldexp(std::clamp(u, -plan.range(), plan.range()) * share, plan.scale_bits)));
+        }
+    }
+    for (std::size_t i = 0; i < c.parameters; ++i) {
+        result.mean[i] = std::ldexp(static_cast<double>(sums[i]), plan.weight_log2 - plan.scale_bits) / static_cast<double>(weight_sum);
+    }
+    return result;
+}
+
+}  // namespace silosum
