@@ -20,6 +20,7 @@ struct ConvForward {
     const float *padded, *packed, *bias;
     float* y;
     bool relu;
+    const float* gate;  // see ForwardTile
 };
 
 struct ConvBackwardInput {
@@ -70,14 +71,15 @@ void forward_range(const ConvForward& work, std::size_t begin, std::size_t end) 
         const auto& functions = step == 1 ? forward_one : forward_most;
         const std::size_t column = panel * panel_width;
         tile.w = work.packed + panel * tile.panel_stride;
-        tile.bias = work.bias == nullptr ? nullptr : work.bias + column;
+        tile.start = work.bias == nullptr ? nullptr : work.bias + column;
         tile.columns = HWY_MIN(step * panel_width, shape.out_channels - column);
         for (std::size_t row = begin; row < end; ++row) {
             const float* x = work.padded + row / height * shape.padded_size() + row % height * shape.stride * tile.run_stride;
-            float* y = work.y + row * width * shape.out_channels + column;
+            const std::size_t place = row * width * shape.out_channels + column;
             in_equal_parts(width, max_rows, [&](std::size_t pixel, std::size_t pixels) HWY_ATTR {
                 tile.x = x + pixel * tile.x_row;
-                tile.y = y + pixel * tile.y_row;
+                tile.y = work.y + place + pixel * tile.y_row;
+                tile.gate = work.gate == nullptr ? nullptr : work.gate + place + pixel * tile.y_row;
                 functions[pixels - 1](tile);
             });
         }
@@ -109,11 +111,9 @@ void backward_input_range(const ConvBackwardInput& work, std::size_t begin, std:
                 for (std::size_t c = 0; c < channels; ++c) to[c] = dy[c];
             }
         }
-        float* dx = work.dx + sample * shape.in_size();
-        forward_range({back, work.scratch, work.flipped, nullptr, dx, false}, 0, shape.height);
-        if (work.relu_output == nullptr) continue;
-        const float* relu_output = work.relu_output + sample * shape.in_size();
-        for (std::size_t i = 0; i < shape.in_size(); ++i) dx[i] = relu_output[i] > 0 ? dx[i] : 0.0F;
+        const std::size_t place = sample * shape.in_size();
+        const float* gate = work.relu_output == nullptr ? nullptr : work.relu_output + place;
+        forward_range({back, work.scratch, work.flipped, nullptr, work.dx + place, false, gate}, 0, shape.height);
     }
 }
 
@@ -203,7 +203,7 @@ HWY_EXPORT(backward_weights_range);
 
 void conv2d_forward(const ConvShape& shape, std::size_t samples, const float* padded, const float* packed, const float* bias, float* y,
                     bool relu, const Threads& threads) {
-    const ConvForward work{shape, padded, packed, bias, y, relu};
+    const ConvForward work{shape, padded, packed, bias, y, relu, nullptr};
     const auto forward = HWY_DYNAMIC_DISPATCH(forward_range);
     share(threads, samples * shape.out_height(), shape.out_width() * shape.taps() * shape.out_channels,
           [&](std::size_t begin, std::size_t end) { forward(work, begin, end); });

@@ -52,7 +52,6 @@ constexpr auto forward_one = forward_functions<1>(Rows{});
 constexpr auto forward_most = forward_functions<max_panels>(Rows{});
 constexpr auto gradient_one = gradient_functions<1, Sum::into_old>(Rows{});
 constexpr auto gradient_most = gradient_functions<max_panels, Sum::into_old>(Rows{});
-constexpr auto dots = dot_functions(std::make_integer_sequence<int, max_dot_rows>{});
 
 /// begin, end: panels.
 void forward_range(const DenseForward& work, const DenseRange& range) {
@@ -68,7 +67,7 @@ void forward_range(const DenseForward& work, const DenseRange& range) {
         tile.run_length = in;
         tile.w = work.packed + column * in;
         tile.panel_stride = in * panel_width;
-        tile.bias = work.bias + column;
+        tile.start = work.bias + column;
         tile.y_row = out;
         tile.columns = HWY_MIN(step * panel_width, out - column);
         tile.relu = work.relu;
@@ -80,41 +79,46 @@ void forward_range(const DenseForward& work, const DenseRange& range) {
     }
 }
 
-/// begin, end: groups of dot_inputs inputs.
+/// begin, end: panels of 16 inputs. With the weights turned round, dx = dy W is a forward pass whose outputs are the inputs.
 void backward_input_range(const DenseBackwardInput& work, const DenseRange& range) {
+    constexpr std::size_t block_outputs = 16 * panel_width;  // turned at a time, on the stack
     const std::size_t in = work.shape.in;
     const std::size_t out = work.shape.out;
-    const std::size_t full_panels = out / panel_width;
-    const std::size_t rest = out % panel_width;
-    // All rows for one group of inputs before the next, so that the weights are read once. Rows in blocks for the copies on the stack.
-    constexpr std::size_t block_rows = 10 * max_dot_rows;
-    for (std::size_t block = range.row_begin; block < range.row_end; block += block_rows) {
-        const std::size_t block_end = HWY_MIN(block + block_rows, range.row_end);
-        HWY_ALIGN float dy_rest[block_rows * panel_width];
-        if (rest != 0) {
-            for (std::size_t row = block; row < block_end; ++row) {
-                float* copy = dy_rest + (row - block) * panel_width;
-                const float* dy = work.dy + row * out + full_panels * panel_width;
-                for (int v = 0; v < panel_vectors; ++v) {
-                    store(load_first(dy + v * lanes, static_cast<std::ptrdiff_t>(rest) - v * lanes), copy + v * lanes);
+    HWY_ALIGN float turned[max_panels * block_outputs * panel_width];
+    for (std::size_t panel = range.begin, step = 0; panel < range.end; panel += step) {
+        step = range.end - panel >= max_panels ? max_panels : 1;
+        const auto& functions = step == 1 ? forward_one : forward_most;
+        const std::size_t column = panel * panel_width;
+        ForwardTile tile{};
+        tile.x_row = out;
+        tile.runs = 1;
+        tile.w = turned;
+        tile.panel_stride = block_outputs * panel_width;
+        tile.y_row = in;
+        tile.columns = HWY_MIN(step * panel_width, in - column);
+        for (std::size_t block = 0; block < out; block += block_outputs) {
+            const std::size_t outputs = HWY_MIN(block_outputs, out - block);
+            for (std::size_t j = 0; j < outputs; j += panel_width) {
+                const float* weights = work.packed + ((block + j) * in + column * panel_width);
+                for (std::size_t p = 0; p < step; ++p, weights += panel_width * panel_width) {
+                    float* to = turned + (p * block_outputs + j) * panel_width;
+                    const std::size_t inputs = in - column - p * panel_width;
+                    if (inputs >= panel_width) {
+                        transpose_panel(weights, to);
+                    } else {
+                        transpose_part(weights, inputs, to);
+                    }
                 }
             }
-        }
-        DotTile tile{};
-        tile.dy_row = out;
-        tile.full_panels = full_panels;
-        tile.panel_stride = in * panel_width;
-        tile.dx_row = in;
-        for (std::size_t input = range.begin * dot_inputs; input < HWY_MIN(range.end * dot_inputs, in); input += dot_inputs) {
-            tile.w = work.packed + input * panel_width;
-            tile.inputs = HWY_MIN(static_cast<std::size_t>(dot_inputs), in - input);
-            in_equal_parts(block_end - block, max_dot_rows, [&](std::size_t begin, std::size_t rows) HWY_ATTR {
-                const std::size_t row = block + begin;
-                tile.dy = work.dy + row * out;
-                tile.dy_rest = rest == 0 ? nullptr : dy_rest + begin * panel_width;
-                tile.relu_output = work.relu_output == nullptr ? nullptr : work.relu_output + row * in + input;
-                tile.dx = work.dx + row * in + input;
-                dots[rows - 1](tile);
+            tile.run_length = outputs;
+            in_equal_parts(range.row_end - range.row_begin, max_rows, [&](std::size_t begin, std::size_t rows) HWY_ATTR {
+                const std::size_t row = range.row_begin + begin;
+                tile.x = work.dy + row * out + block;
+                tile.y = work.dx + row * in + column;
+                tile.start = block == 0 ? nullptr : tile.y;
+                tile.start_row = in;
+                tile.gate = work.relu_output == nullptr || block + outputs < out ? nullptr : work.relu_output + row * in + column;
+                functions[rows - 1](tile);
             });
         }
     }
@@ -188,14 +192,18 @@ HWY_EXPORT(forward_range);
 HWY_EXPORT(backward_input_range);
 HWY_EXPORT(backward_weights_range);
 
+/// Many rows are shared out; a small batch is cut by panels, so that the weights are read once.
+bool by_rows(std::size_t batch, const Threads& threads) {
+    return batch >= 32 * threads.count();
+}
+
 }  // namespace
 
 void dense_forward(const DenseShape& shape, std::size_t batch, const float* x, const float* packed, const float* bias, float* y, bool relu,
                    const Threads& threads) {
     const DenseForward work{shape, x, packed, bias, y, relu};
     const auto forward = HWY_DYNAMIC_DISPATCH(forward_range);
-    // By rows where there are many, so that each thread keeps its rows; a small batch is cut by outputs, so that the weights are read once.
-    if (batch >= 32 * threads.count()) {
+    if (by_rows(batch, threads)) {
         share(threads, batch, shape.in * shape.out, [&](std::size_t begin, std::size_t end) {
             forward(work, {begin, end, 0, shape.panels()});
         });
@@ -210,9 +218,14 @@ void dense_backward_input(const DenseShape& shape, std::size_t batch, const floa
                           float* dx, const Threads& threads) {
     const DenseBackwardInput work{shape, dy, packed, relu_output, dx};
     const auto backward = HWY_DYNAMIC_DISPATCH(backward_input_range);
-    share(threads, (shape.in + 3) / 4, 4 * batch * shape.out, [&](std::size_t begin, std::size_t end) {
-        backward(work, {0, batch, begin, end});
-    });
+    const std::size_t panels = (shape.in + panel_width - 1) / panel_width;
+    if (by_rows(batch, threads)) {
+        share(threads, batch, shape.in * shape.out, [&](std::size_t begin, std::size_t end) { backward(work, {begin, end, 0, panels}); });
+    } else {
+        share(threads, (panels + 1) / 2, 2 * batch * shape.out * panel_width, [&](std::size_t begin, std::size_t end) {
+            backward(work, {0, batch, 2 * begin, std::min(2 * end, panels)});
+        });
+    }
 }
 
 void dense_backward_weights(const DenseShape& shape, std::size_t batch, const float* x, const float* dy, float scale, float decay,

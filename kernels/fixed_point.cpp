@@ -8,6 +8,7 @@
 #include <hwy/highway.h>
 //
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 
 #include "kernels/fixed_point.hpp"
@@ -147,24 +148,35 @@ HWY_INLINE DoubleVector signed_value(const std::uint64_t* words) {
     return hn::ConvertTo(Doubles(), hn::BitCast(d, hn::LoadU(Words64(), words)));
 }
 
-template <class Word>
+/// streaming: past the caches, which a slice of a large model would only sweep; mean is then aligned to whole vectors.
+template <bool streaming, class Word>
 HWY_INLINE double decode_mean_of(std::size_t n, const Word* words, double unit, double divisor, double* mean) {
     const Doubles d;
     auto largest = hn::Zero(d);
     const auto body = [&largest, d, unit, divisor](const Word* z, double* y) HWY_ATTR {
         const auto value = hn::Div(hn::Mul(signed_value(z), hn::Set(d, unit)), hn::Set(d, divisor));
         largest = hn::Max(largest, hn::Abs(value));  // words that pad the last vector are 0
-        hn::StoreU(value, d, y);
+        if constexpr (streaming) {
+            hn::Stream(value, d, y);
+        } else {
+            hn::StoreU(value, d, y);
+        }
     };
     in_steps<double_lanes>(n, body, words, mean);
     return hn::GetLane(hn::MaxOfLanes(d, largest));
 }
 
+template <class Word>
+HWY_INLINE double decode_mean_to(std::size_t n, const Word* words, double unit, double divisor, double* mean) {
+    const bool aligned = reinterpret_cast<std::uintptr_t>(mean) % (double_lanes * sizeof(double)) == 0;
+    return aligned ? decode_mean_of<true>(n, words, unit, divisor, mean) : decode_mean_of<false>(n, words, unit, divisor, mean);
+}
+
 double decode_mean32(std::size_t n, const std::uint32_t* words, double unit, double divisor, double* mean) {
-    return decode_mean_of(n, words, unit, divisor, mean);
+    return decode_mean_to(n, words, unit, divisor, mean);
 }
 double decode_mean64(std::size_t n, const std::uint64_t* words, double unit, double divisor, double* mean) {
-    return decode_mean_of(n, words, unit, divisor, mean);
+    return decode_mean_to(n, words, unit, divisor, mean);
 }
 
 /// sum[i] (+)= words of 1 to 4 arrays.

@@ -9,11 +9,11 @@
 namespace silosum::kernels {
 
 struct EncodeSettings {
-    double range = 1;       // C: largest magnitude of a coordinate, a power of two
-    double factor = 1;      // 2^scale_bits * weight / max_weight; exact, as max_weight is a power of two
+    double range = 1;   // C: largest magnitude of a coordinate, a power of two
+    double factor = 1;  // 2^scale_bits * weight / max_weight; exact, as max_weight is a power of two
 };
 struct EncodeCount {
-    std::uint64_t clipped = 0;     // coordinates beyond the range
+    std::uint64_t clipped = 0;     // finite coordinates beyond the range
     std::uint64_t not_finite = 0;  // NaN or infinite coordinates; words are then unspecified and must not be sent
 };
 

@@ -7,9 +7,9 @@
 namespace silosum::kernels {
 
 /// batch (rows, features): batch[r][f] = x[order[r]][f] * scale[f] + offset[f]; with per_feature false scale[0] and offset[0] hold for all.
-void gather_rows(std::size_t rows, std::size_t features, const std::uint8_t* x, const std::uint32_t* order, const float* scale, const float* offset,
-                 bool per_feature, float* batch);
-void gather_rows(std::size_t rows, std::size_t features, const float* x, const std::uint32_t* order, const float* scale, const float* offset,
-                 bool per_feature, float* batch);
+void gather_rows(std::size_t rows, std::size_t features, const std::uint8_t* x, const std::uint32_t* order, const float* scale,
+                 const float* offset, bool per_feature, float* batch);
+void gather_rows(std::size_t rows, std::size_t features, const float* x, const std::uint32_t* order, const float* scale,
+                 const float* offset, bool per_feature, float* batch);
 
 }  // namespace silosum::kernels

@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstring>
 #include <utility>
 
 #include "kernels/dense.hpp"
@@ -63,20 +64,13 @@ HWY_INLINE Vector multiply_add(Vector a, Vector b, Vector c) {
 HWY_INLINE Vector relu_of(Vector v) {
     return v < zero() ? zero() : v;
 }
-using Four = Vector;
-/// The sums over the lanes of each of four vectors.
-HWY_INLINE Four sums_of(const Vector* v) {
-    const auto sum = [&](int i) SILOSUM_INLINE_LAMBDA { return (v[i][0] + v[i][2]) + (v[i][1] + v[i][3]); };
-    return Four{sum(0), sum(1), sum(2), sum(3)};
-}
-HWY_INLINE Four load_four(const float* p) {
-    return load(p);
-}
-HWY_INLINE void store_four(Four v, float* p) {
-    store(v, p);
-}
-HWY_INLINE Four where_positive(Four condition, Four v) {
+HWY_INLINE Vector where_positive(Vector condition, Vector v) {
     return condition > zero() ? v : zero();
+}
+/// to[i][r] = from[r][i] for r, i = 0 .. 3, rows 16 apart on both sides.
+HWY_INLINE void transpose_lanes(const float* from, float* to) {
+    const Vector a = load(from), b = load(from + panel_width), c = load(from + 2 * panel_width), d = load(from + 3 * panel_width);
+    unroll<4>([&](auto i) SILOSUM_INLINE_LAMBDA { store(Vector{a[i()], b[i()], c[i()], d[i()]}, to + i * panel_width); });
 }
 #else
 inline constexpr hn::CappedTag<float, panel_width> tag;
@@ -108,34 +102,32 @@ HWY_INLINE Vector relu_of(Vector v) {
     return hn::IfThenZeroElse(hn::Lt(v, zero()), v);
 }
 
-inline constexpr hn::FixedTag<float, 4> four_tag;
-using Four = hn::Vec<decltype(four_tag)>;
+HWY_INLINE Vector where_positive(Vector condition, Vector v) {
+    return hn::IfThenElseZero(hn::Gt(condition, zero()), v);
+}
+/// Four floats from each of the rows 0, 4, 8 ... of a panel, one block of the vector for each row.
 template <class D>
-HWY_INLINE Four sum_of_blocks(D d, hn::Vec<D> v) {
+HWY_INLINE hn::Vec<D> load_blocks(D d, const float* p) {
     if constexpr (hn::MaxLanes(d) == 4) {
-        return v;
+        return hn::LoadU(d, p);
     } else {
         const hn::Half<D> half;
-        return sum_of_blocks(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+        return hn::Combine(d, load_blocks(half, p + hn::MaxLanes(d) / 2 * panel_width), load_blocks(half, p));
     }
 }
-/// The sums over the lanes of each of four vectors: a transposition within blocks of four lanes, then the blocks are added.
-HWY_INLINE Four sums_of(const Vector* v) {
+/// to[i][r] = from[r][i] for i = 0 .. 3, r = 0 .. lanes - 1, rows 16 apart on both sides.
+HWY_INLINE void transpose_lanes(const float* from, float* to) {
     const hn::RepartitionToWide<decltype(tag)> pairs;
-    const auto ab = hn::BitCast(pairs, hn::Add(hn::InterleaveLower(tag, v[0], v[1]), hn::InterleaveUpper(tag, v[0], v[1])));
-    const auto cd = hn::BitCast(pairs, hn::Add(hn::InterleaveLower(tag, v[2], v[3]), hn::InterleaveUpper(tag, v[2], v[3])));
-    const Vector low = hn::BitCast(tag, hn::InterleaveLower(pairs, ab, cd));
-    const Vector high = hn::BitCast(tag, hn::InterleaveUpper(pairs, ab, cd));
-    return sum_of_blocks(tag, hn::Add(low, high));
-}
-HWY_INLINE Four load_four(const float* p) {
-    return hn::LoadU(four_tag, p);
-}
-HWY_INLINE void store_four(Four v, float* p) {
-    hn::StoreU(v, four_tag, p);
-}
-HWY_INLINE Four where_positive(Four condition, Four v) {
-    return hn::IfThenElseZero(hn::Gt(condition, hn::Zero(four_tag)), v);
+    Vector v[4];
+    unroll<4>([&](auto r) SILOSUM_INLINE_LAMBDA { v[r] = load_blocks(tag, from + r * panel_width); });
+    const auto ab_low = hn::BitCast(pairs, hn::InterleaveLower(tag, v[0], v[1])),
+               ab_high = hn::BitCast(pairs, hn::InterleaveUpper(tag, v[0], v[1]));
+    const auto cd_low = hn::BitCast(pairs, hn::InterleaveLower(tag, v[2], v[3])),
+               cd_high = hn::BitCast(pairs, hn::InterleaveUpper(tag, v[2], v[3]));
+    store(hn::BitCast(tag, hn::InterleaveLower(pairs, ab_low, cd_low)), to);
+    store(hn::BitCast(tag, hn::InterleaveUpper(pairs, ab_low, cd_low)), to + panel_width);
+    store(hn::BitCast(tag, hn::InterleaveLower(pairs, ab_high, cd_high)), to + 2 * panel_width);
+    store(hn::BitCast(tag, hn::InterleaveUpper(pairs, ab_high, cd_high)), to + 3 * panel_width);
 }
 #endif
 
@@ -144,14 +136,30 @@ inline constexpr int panel_vectors = panel_size / lanes;
 
 // Shapes of tiles: as many sums as the registers hold beside the vectors in use, so that multiply-adds and not loads limit the speed.
 #if HWY_TARGET == HWY_AVX3
-inline constexpr int max_rows = 14, max_panels = 2, max_dot_rows = 6;  // 32 registers of 16 lanes
+inline constexpr int max_rows = 14, max_panels = 2;  // 32 registers of 16 lanes
 #elif HWY_TARGET == HWY_AVX2
-inline constexpr int max_rows = 6, max_panels = 1, max_dot_rows = 3;  // 16 registers of 8 lanes
+inline constexpr int max_rows = 6, max_panels = 1;  // 16 registers of 8 lanes
 #elif HWY_ARCH_ARM_A64
-inline constexpr int max_rows = 6, max_panels = 1, max_dot_rows = 6;  // 32 registers of 4 lanes
+inline constexpr int max_rows = 6, max_panels = 1;  // 32 registers of 4 lanes
 #else
-inline constexpr int max_rows = 2, max_panels = 1, max_dot_rows = 2;  // 16 registers of 4 lanes
+inline constexpr int max_rows = 2, max_panels = 1;  // 16 registers of 4 lanes
 #endif
+
+/// Turns (16 inputs, 16 outputs) into (16 outputs, 16 inputs).
+HWY_NOINLINE inline void transpose_panel(const float* HWY_RESTRICT from, float* HWY_RESTRICT to) {
+    unroll<4>([&](auto j) SILOSUM_INLINE_LAMBDA {
+        unroll<panel_vectors>([&](auto v) SILOSUM_INLINE_LAMBDA {
+            transpose_lanes(from + v * lanes * panel_size + 4 * j, to + 4 * j * panel_size + v * lanes);
+        });
+    });
+}
+
+/// The same for fewer inputs, zeros in place of the others; touches no memory behind them.
+HWY_NOINLINE inline void transpose_part(const float* HWY_RESTRICT from, std::size_t inputs, float* HWY_RESTRICT to) {
+    HWY_ALIGN float copy[panel_width * panel_width] = {};
+    std::memcpy(copy, from, inputs * panel_width * sizeof(float));
+    transpose_panel(copy, to);
+}
 
 /// The first `count` floats (0 .. lanes, or more), zeros after them; touches no memory beyond.
 HWY_INLINE Vector load_first(const float* p, std::ptrdiff_t count) {
@@ -193,7 +201,7 @@ HWY_INLINE void in_equal_parts(std::size_t rows, std::size_t most, const F& body
     }
 }
 
-/// y[row][0 .. columns) = bias + sum over k of x[row][k] * w[k]; k goes over `runs` stretches of `run_length` floats, `run_stride` apart.
+/// y[row][0 .. columns) = start + sum over k of x[row][k] * w[k]; k goes over `runs` stretches of `run_length` floats, `run_stride` apart.
 /// A dense layer has one run; a convolution has one for each kernel row, and neighbouring pixels as rows.
 struct ForwardTile {
     const float* x;
@@ -201,20 +209,24 @@ struct ForwardTile {
     std::size_t runs, run_length, run_stride;
     const float* w;            // [k][16] of the first panel
     std::size_t panel_stride;  // floats from one panel to the next
-    const float* bias;         // as many as columns, or null for none
+    const float* start;        // as many as columns; null for zeros
+    std::size_t start_row;     // floats from one row's start to the next: 0 for a bias, y_row to go on with an earlier sum in y
     float* y;
     std::size_t y_row;
     std::size_t columns;  // at most 16 for each panel of the tile
-    bool relu;
+    bool relu;            // negative results become 0
+    const float* gate;    // where not null, laid out like y: results become 0 where it is not positive
 };
 
 template <int rows, int panels>
 HWY_NOINLINE void forward_tile(const ForwardTile& t) {
     constexpr int width = panels * panel_vectors;
     Vector sum[rows][width];
-    unroll<width>([&](auto v) SILOSUM_INLINE_LAMBDA {
-        const Vector bias = t.bias == nullptr ? zero() : load_first(t.bias + v * lanes, static_cast<std::ptrdiff_t>(t.columns) - v * lanes);
-        unroll<rows>([&](auto r) SILOSUM_INLINE_LAMBDA { sum[r][v] = bias; });
+    const std::ptrdiff_t columns = static_cast<std::ptrdiff_t>(t.columns);
+    unroll<rows>([&](auto r) SILOSUM_INLINE_LAMBDA {
+        unroll<width>([&](auto v) SILOSUM_INLINE_LAMBDA {
+            sum[r][v] = t.start == nullptr ? zero() : load_first(t.start + r * t.start_row + v * lanes, columns - v * lanes);
+        });
     });
     const std::size_t x_row = t.x_row;
     const std::size_t panel_stride = t.panel_stride;
@@ -236,15 +248,21 @@ HWY_NOINLINE void forward_tile(const ForwardTile& t) {
         unroll<rows>([&](auto r)
                          SILOSUM_INLINE_LAMBDA { unroll<width>([&](auto v) SILOSUM_INLINE_LAMBDA { sum[r][v] = relu_of(sum[r][v]); }); });
     }
-    if (t.columns == static_cast<std::size_t>(panels * panel_size)) {
+    if (t.gate != nullptr) {
+        unroll<rows>([&](auto r) SILOSUM_INLINE_LAMBDA {
+            unroll<width>([&](auto v) SILOSUM_INLINE_LAMBDA {
+                sum[r][v] = where_positive(load_first(t.gate + r * t.y_row + v * lanes, columns - v * lanes), sum[r][v]);
+            });
+        });
+    }
+    if (columns == panels * panel_size) {
         unroll<rows>([&](auto r) SILOSUM_INLINE_LAMBDA {
             unroll<width>([&](auto v) SILOSUM_INLINE_LAMBDA { store(sum[r][v], t.y + r * t.y_row + v * lanes); });
         });
     } else {
         unroll<rows>([&](auto r) SILOSUM_INLINE_LAMBDA {
-            unroll<width>([&](auto v) SILOSUM_INLINE_LAMBDA {
-                store_first(sum[r][v], t.y + r * t.y_row + v * lanes, static_cast<std::ptrdiff_t>(t.columns) - v * lanes);
-            });
+            unroll<width>([&](auto v)
+                              SILOSUM_INLINE_LAMBDA { store_first(sum[r][v], t.y + r * t.y_row + v * lanes, columns - v * lanes); });
         });
     }
 }
@@ -292,6 +310,7 @@ HWY_NOINLINE void gradient_tile(const GradientTile& t) {
     for (std::size_t outer = 0; outer < t.outer; ++outer) {
         const float* HWY_RESTRICT x = t.x + outer * t.x_outer;
         const float* HWY_RESTRICT dy = t.dy + outer * t.dy_outer;
+#pragma GCC unroll 2  // 4-9 % with AVX-512
         for (std::size_t inner = t.inner; inner != 0; --inner, x += x_inner, dy += dy_inner) {
             Vector slope[width];
             unroll<width>([&](auto v) SILOSUM_INLINE_LAMBDA {
@@ -311,60 +330,6 @@ HWY_NOINLINE void gradient_tile(const GradientTile& t) {
     });
 }
 
-/// dx[row][0 .. inputs) = sum over panels and their 16 outputs of dy[row] * w[input], 0 where relu_output is given and not positive.
-struct DotTile {
-    const float* dy;
-    std::size_t dy_row;
-    std::size_t full_panels;
-    const float* dy_rest;  // (rows, 16): the last outputs and zeros; null where the outputs fill their panels
-    const float* w;        // [input][16] of the first panel
-    std::size_t panel_stride;
-    std::size_t inputs;  // 1 .. 4
-    const float* relu_output;
-    float* dx;
-    std::size_t dx_row;  // also of relu_output
-};
-
-inline constexpr int dot_inputs = 4;
-
-template <int rows>
-HWY_NOINLINE void dot_tile(const DotTile& t) {
-    // Where fewer inputs are left the last one is computed again and dropped.
-    std::size_t offset[dot_inputs];
-    unroll<dot_inputs>([&](auto i) SILOSUM_INLINE_LAMBDA { offset[i] = HWY_MIN(static_cast<std::size_t>(i), t.inputs - 1) * panel_width; });
-    Vector sum[rows][dot_inputs];
-    unroll<rows>([&](auto r) SILOSUM_INLINE_LAMBDA { unroll<dot_inputs>([&](auto i) SILOSUM_INLINE_LAMBDA { sum[r][i] = zero(); }); });
-    const auto add_panel = [&](const float* w, const float* dy, std::size_t dy_row) SILOSUM_INLINE_LAMBDA {
-        unroll<panel_vectors>([&](auto v) SILOSUM_INLINE_LAMBDA {
-            Vector slope[rows];
-            unroll<rows>([&](auto r) SILOSUM_INLINE_LAMBDA { slope[r] = load(dy + r * dy_row + v * lanes); });
-            unroll<dot_inputs>([&](auto i) SILOSUM_INLINE_LAMBDA {
-                const Vector weight = load(w + offset[i] + v * lanes);
-                unroll<rows>([&](auto r) SILOSUM_INLINE_LAMBDA { sum[r][i] = multiply_add(slope[r], weight, sum[r][i]); });
-            });
-        });
-    };
-    const float* HWY_RESTRICT w = t.w;
-    const float* HWY_RESTRICT dy = t.dy;
-    const std::size_t dy_row = t.dy_row;
-    const std::size_t panel_stride = t.panel_stride;
-    for (std::size_t panel = t.full_panels; panel != 0; --panel, w += panel_stride, dy += panel_width) add_panel(w, dy, dy_row);
-    if (t.dy_rest != nullptr) add_panel(w, t.dy_rest, panel_width);
-    unroll<rows>([&](auto r) SILOSUM_INLINE_LAMBDA {
-        Four sums = sums_of(sum[r]);
-        float* dx = t.dx + r * t.dx_row;
-        const float* relu_output = t.relu_output == nullptr ? nullptr : t.relu_output + r * t.dx_row;
-        if (t.inputs == dot_inputs) {
-            if (relu_output != nullptr) sums = where_positive(load_four(relu_output), sums);
-            store_four(sums, dx);
-        } else {
-            float copy[dot_inputs];
-            store_four(sums, copy);
-            for (std::size_t i = 0; i < t.inputs; ++i) dx[i] = relu_output == nullptr || relu_output[i] > 0 ? copy[i] : 0.0F;
-        }
-    });
-}
-
 template <class Tile>
 using TileFunction = void (*)(const Tile&);
 
@@ -376,10 +341,6 @@ constexpr std::array<TileFunction<ForwardTile>, max_rows> forward_functions(std:
 template <int panels, Sum kind, int... row>
 constexpr std::array<TileFunction<GradientTile>, max_rows> gradient_functions(std::integer_sequence<int, row...>) {
     return {gradient_tile<row + 1, panels, kind>...};
-}
-template <int... row>
-constexpr std::array<TileFunction<DotTile>, max_dot_rows> dot_functions(std::integer_sequence<int, row...>) {
-    return {dot_tile<row + 1>...};
 }
 using Rows = std::make_integer_sequence<int, max_rows>;
 

@@ -8,7 +8,8 @@
 namespace silosum::kernels {
 
 /// Each sample is (pixels, channels); its channels are cut into `groups` equal groups and each group is normalised over its pixels and
-/// channels. Layer normalisation is one group; its weight and bias then have one entry per feature (pixels * channels), else one per channel.
+/// channels. Layer normalisation is one group; its weight and bias then have one entry per feature (pixels * channels), else one per
+/// channel.
 struct NormShape {
     std::size_t pixels = 1;
     std::size_t channels = 0;
@@ -21,10 +22,10 @@ struct NormShape {
 };
 
 /// statistics: (samples, groups, 2) receives mean and 1 / sqrt(variance + epsilon).
-void norm_forward(const NormShape& shape, std::size_t samples, const float* x, const float* weight, const float* bias, float* y, float* statistics,
-                  const Threads& threads);
+void norm_forward(const NormShape& shape, std::size_t samples, const float* x, const float* weight, const float* bias, float* y,
+                  float* statistics, const Threads& threads);
 /// dx (may be null); dweight, dbias = decay * old + scale * gradient, samples added in order (decay 0: old contents are ignored).
-void norm_backward(const NormShape& shape, std::size_t samples, const float* x, const float* weight, const float* statistics, const float* dy, float* dx,
-                   float scale, float decay, float* dweight, float* dbias, const Threads& threads);
+void norm_backward(const NormShape& shape, std::size_t samples, const float* x, const float* weight, const float* statistics,
+                   const float* dy, float* dx, float scale, float decay, float* dweight, float* dbias, const Threads& threads);
 
 }  // namespace silosum::kernels

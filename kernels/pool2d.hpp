@@ -22,12 +22,13 @@ struct PoolShape {
     [[nodiscard]] std::size_t out_size() const { return out_height() * out_width() * channels; }
 };
 
-/// y (samples, out_height, out_width, channels); winner (same shape): position of the maximum in its window, row * window + column, first of equals.
+/// y (samples, out_height, out_width, channels); winner (same shape): position of the maximum in its window, row * window + column, first
+/// of equals.
 void max_pool_forward(const PoolShape& shape, std::size_t samples, const float* x, float* y, std::uint8_t* winner, const Threads& threads);
 /// dx (samples, height, width, channels), overwritten; windows may overlap. Where relu_output (shape of y) is given, dy counts
 /// only where it is positive: the derivative of a relu before (or after) the pooling.
-void max_pool_backward(const PoolShape& shape, std::size_t samples, const float* dy, const std::uint8_t* winner, const float* relu_output, float* dx,
-                       const Threads& threads);
+void max_pool_backward(const PoolShape& shape, std::size_t samples, const float* dy, const std::uint8_t* winner, const float* relu_output,
+                       float* dx, const Threads& threads);
 void average_pool_forward(const PoolShape& shape, std::size_t samples, const float* x, float* y, const Threads& threads);
 void average_pool_backward(const PoolShape& shape, std::size_t samples, const float* dy, float* dx, const Threads& threads);
 

@@ -148,8 +148,8 @@ def main():
     parser.add_argument("shard", metavar="SHARD.h5")
     parser.add_argument("--split", default="test", help="train, validation or test (default)")
     parser.add_argument("--compare", metavar="FILE", help="output of silosum predict --logits, .csv or .h5")
-    parser.add_argument("--tolerance", type=float, default=1e-4,
-                        help="largest allowed difference over the largest logit (default 1e-4: float32 sums of some thousand terms in another order)")
+    parser.add_argument("--tolerance", type=float, default=1e-5,
+                        help="largest allowed difference over the largest logit (default 1e-5: float32 sums of thousands of terms in another order)")
     given = parser.parse_args()
 
     tensors, metadata = read_safetensors(given.model)

@@ -24,6 +24,7 @@ install_unless_told_not_to "${build_packages[@]}"
 build release silosum
 mpi_environment
 
-say "mpirun -np 3 build/release/silosum train configs/penguins.cfg"
 cd "$root"
-mpirun -np 3 build/release/silosum train configs/penguins.cfg --run.overwrite true < /dev/null
+command=(mpirun -np 3 build/release/silosum train configs/penguins.cfg --run.overwrite true)
+say "${command[*]}"
+"${command[@]}" < /dev/null

@@ -21,6 +21,8 @@ not trained again, one that was interrupted goes on.
                  (all of these without --only; mnist_cnn_pathological, which takes hours, only by its name)
   --seeds LIST   seeds of the runs (heart_disease: 42,43,44,45,46; others: 1)
   --ranks N      MPI ranks (default: the number of cores, $cores)
+
+Environment: SILOSUM_PROGRAM is a silosum to use instead of building one.
 END
 }
 
@@ -54,11 +56,13 @@ for name in "${only[@]}"; do
 done
 if ((${#only[@]} == 0)); then only=("${default_names[@]}"); fi
 
-install_unless_told_not_to "${build_packages[@]}" python3
-build release silosum
+silosum=${SILOSUM_PROGRAM:-build/release/silosum}
+if [[ -z ${SILOSUM_PROGRAM:-} ]]; then
+    install_unless_told_not_to "${build_packages[@]}"
+    build release silosum
+fi
 mpi_environment
 cd "$root"
-silosum=build/release/silosum
 
 # have FILE: whether the data are there; says so where not.
 have() {

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/denormals.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "base/version.hpp"
@@ -40,6 +41,14 @@ const std::array verbs{
     Verb{"export", "write a model in another format", run_export},
 };
 
+constexpr const char* options_title =
+    "# Options\n\n"
+    "Made by `silosum --options-markdown`; a test compares. A key stands in a configuration as `key = value` below its `[section]`, and "
+    "any can be\n"
+    "given as a flag, `--section.key value`, which wins. Paths in a configuration are relative to its file, paths in flags to the current "
+    "folder.\n"
+    "Unknown keys, values out of range and keys that the chosen parts do not use are errors, all listed at once.\n";
+
 std::string usage() {
     std::string text = "usage: silosum VERB ...\n\n";
     for (const auto& verb : verbs) text += fmt::format("  {:<10}{}\n", verb.name, verb.help);
@@ -61,7 +70,7 @@ int run(const std::vector<std::string>& arguments) {
         return 0;
     }
     if (first == "--options-markdown") {  // docs/options.md is made from this
-        fmt::print("{}", RunConfig().options.as_markdown());
+        fmt::print("{}{}", options_title, RunConfig().options.as_markdown());
         return 0;
     }
     std::vector<std::string> names;
@@ -77,6 +86,7 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace silosum
 
 int main(int argc, char** argv) {
+    silosum::flush_denormals();
     try {
         return silosum::run({argv + 1, argv + argc});
     } catch (const silosum::Error& error) {

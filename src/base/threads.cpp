@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/denormals.hpp"
+
 namespace silosum {
 
 struct Threads::Pool {
@@ -20,6 +22,7 @@ struct Threads::Pool {
     std::vector<std::thread> threads;
 
     void run(std::size_t part) {
+        flush_denormals();
         unsigned long seen = 0;
         std::unique_lock lock(mutex);
         while (true) {

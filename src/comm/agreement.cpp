@@ -44,4 +44,13 @@ void agree_on_error(const Communicator& communicator, const std::optional<Error>
     throw AgreedError(static_cast<ExitCode>(*failed), join(lines, "\n"));
 }
 
+void agree_on_error_of_first(const Communicator& communicator, const std::optional<Error>& error) {
+    std::uint32_t code = error ? static_cast<std::uint32_t>(error->code()) : 0;
+    broadcast(communicator, std::span<std::uint32_t>(&code, 1), 0);
+    if (code == 0) return;
+    std::string text = error ? error->what() : "";
+    broadcast_text(communicator, text, 0);
+    throw AgreedError(static_cast<ExitCode>(code), text);
+}
+
 }  // namespace silosum

@@ -14,6 +14,9 @@ namespace silosum {
 /// has an error, and all different messages, a line each, with the ranks they come from.
 void agree_on_error(const Communicator& communicator, const std::optional<Error>& error);
 
+/// Collective. The error of rank 0, if it has one, becomes the same AgreedError on every rank; other ranks give nothing.
+void agree_on_error_of_first(const Communicator& communicator, const std::optional<Error>& error);
+
 /// What the work throws, or nothing. Exceptions that are not ours count as run time errors.
 template <class Work>
 [[nodiscard]] std::optional<Error> error_of(Work&& work) {
@@ -31,6 +34,14 @@ template <class Work>
 template <class Work>
 void succeed_on_all(const Communicator& communicator, Work&& work) {
     agree_on_error(communicator, error_of(std::forward<Work>(work)));
+}
+
+/// Collective. Rank 0 does local work for all; if it fails, all ranks throw that error as it is.
+template <class Work>
+void succeed_on_first(const Communicator& communicator, Work&& work) {
+    std::optional<Error> error;
+    if (communicator.rank() == 0) error = error_of(std::forward<Work>(work));
+    agree_on_error_of_first(communicator, error);
 }
 
 }  // namespace silosum

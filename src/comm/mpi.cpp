@@ -36,7 +36,7 @@ public:
 
 private:
     static constexpr int spins = 50;
-    static constexpr int yields = 20;
+    static constexpr int yields = 5;
     static constexpr long longest_nap_ns = 200'000;
     int turns_ = 0;
     long nap_ns_ = 20'000;

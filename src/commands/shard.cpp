@@ -39,6 +39,7 @@ struct Words {
     std::int64_t silos = 0, seed = 1, min_rows = 10;
     CsvSettings csv;
     CutSettings cut;
+    bool pooled_test = false;
 };
 
 po::options_description general_options(Words& words) {
@@ -59,6 +60,7 @@ po::options_description general_options(Words& words) {
         "share of each silo's rows for its test split");
     add("validation-fraction", po::value(&words.cut.validation_fraction)->default_value(0.0, "0")->value_name("F"),
         "share of each silo's rows for its validation split");
+    add("pooled-test", "write the test rows of all silos together to test.h5 as well, for eval.common_test: only where they may be pooled");
     add("seed", po::value(&words.seed)->default_value(1)->value_name("S"), "the same seed gives the same shards, byte for byte");
     add("force", "replace the shards that are in the folder");
     add("help", "this text");
@@ -243,6 +245,7 @@ void make_folder(const fs::path& folder) {
 }
 
 void write_shards(const Source& source, const Deal& deal, const Words& words) {
+    Shard common_test = common_test_shard(source);
     const fs::path out(words.out);
     make_folder(out);
     std::set<fs::path> before = shards_in(out);
@@ -256,9 +259,10 @@ void write_shards(const Source& source, const Deal& deal, const Words& words) {
         write_shard(out / files[i], shard);
         before.erase(files[i]);
         table.add(shard);
+        if (words.pooled_test) append_rows(common_test.test, shard.test);
     }
-    if (source.common_test.rows > 0) {
-        write_shard(out / "test.h5", common_test_shard(source));
+    if (common_test.test.rows > 0) {
+        write_shard(out / "test.h5", common_test);
         before.erase("test.h5");
     }
     // Shards of an earlier run would be read as silos of this one.
@@ -266,9 +270,9 @@ void write_shards(const Source& source, const Deal& deal, const Words& words) {
 
     for (const auto& note : notes) fmt::print("{}\n", note);
     fmt::print("\n{}\n", table.text());
-    if (source.common_test.rows > 0) {
-        fmt::print("common test set: {} rows of the source in {} (for eval.common_test)\n", source.common_test.rows,
-                   (out / "test.h5").string());
+    if (common_test.test.rows > 0) {
+        fmt::print("common test set: {} rows of {} in {} (for eval.common_test)\n", common_test.test.rows,
+                   words.pooled_test ? "all silos" : "the source", (out / "test.h5").string());
     }
     if (!before.empty()) fmt::print("removed {} old shards\n", before.size());
     fmt::print("wrote {} shards to {}\n", files.size(), out.string());
@@ -288,6 +292,7 @@ int run_shard(const std::vector<std::string>& arguments) {
     }
     check_numbers(given, words);
     words.csv.drop_first = given.contains("drop-first");
+    words.pooled_test = given.contains("pooled-test");
     const SplitChoice split = choose_split(words);
     const std::size_t existing = shards_in(words.out).size();
     require(existing == 0 || given.contains("force"), "{} holds {} shards already: give --force to replace them, or another --out",
@@ -295,6 +300,7 @@ int run_shard(const std::vector<std::string>& arguments) {
 
     std::vector<std::string> notes;
     Source source = import_source(given, csv, words, split, notes);
+    require(!words.pooled_test || source.common_test.rows == 0, "--pooled-test: the source has a common test set of its own");
     const Deal deal = deal_rows(source, split, words);
     source.name += fmt::format(", split {}, seed {}", words.split.empty() ? split.kind : words.split, words.seed);
     for (const auto& note : notes) fmt::print("{}\n", note);

@@ -183,7 +183,7 @@ private:
     void add_comparison(nlohmann::ordered_json& summary, const Parameters& initial, std::uint64_t rounds) {
         const Task task = assembly_.federation->census.problem.task;
         const std::string metric = task == Task::regression ? "rmse" : "accuracy";
-        const auto rows = compare_local(*assembly_.federation, initial, rounds, assembly_.common_test);
+        const auto rows = compare_local(*assembly_.federation, initial, rounds, assembly_.common_test, config_.data.standardise);
         if (!leads()) return;
         fmt::print("\n{:<28}{} on {}\n", "trained by", metric, assembly_.common_test ? "the common test" : "the test rows of all silos");
         for (const auto& [silo, metrics] : rows) {

@@ -30,13 +30,14 @@ std::vector<std::filesystem::path> files_on_all(const Communicator& world, const
     return files;
 }
 
+// Where every silo has its own mean and deviation, rows that belong to no silo are standardised with those of all train rows together.
 std::optional<CommonTest> read_common_test(const Communicator& world, const RunConfig& config, const Problem& problem,
-                                           const Standardisation& standardisation) {
+                                           const std::vector<Silo>& silos, Standardisation standardisation) {
     std::optional<CommonTest> common_test;
     const auto& file = config.evaluation.common_test;
     if (file.empty()) return common_test;
+    if (standardisation.kind == "silo") standardisation = standardisation_of(federated_moments(world, problem, silos));
     succeed_on_all(world, [&] {
-        require(standardisation.kind != "silo", "eval.common_test = {} is not used with data.standardise = silo: nobody's mean fits it", file);
         CommonTest test{read_test_shard(file), {}};
         require<DataError>(test.shard.problem == problem, "{} is {}, the silos' shards are {}", file, to_string(test.shard.problem), to_string(problem));
         test.features = affine_for(standardisation, test.shard);
@@ -93,7 +94,7 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
     Census census = take_census(world, files, silos);
     const Standardisation standardisation = standardise(world, config.data.standardise, census.problem, silos);
     const auto weights = class_weights(world, config.data, census.problem, silos);
-    auto common_test = read_common_test(world, config, census.problem, standardisation);
+    auto common_test = read_common_test(world, config, census.problem, silos, standardisation);
 
     std::vector<LayerSpec> layers;
     std::optional<Trainer> trainer;

@@ -143,6 +143,15 @@ Shard cut_shard(const Source& source, std::span<const std::uint32_t> rows, const
     return shard;
 }
 
+void append_rows(Split& to, const Split& rows) {
+    to.rows += rows.rows;
+    to.features = rows.features;
+    to.bytes.insert(to.bytes.end(), rows.bytes.begin(), rows.bytes.end());
+    to.floats.insert(to.floats.end(), rows.floats.begin(), rows.floats.end());
+    to.labels.insert(to.labels.end(), rows.labels.begin(), rows.labels.end());
+    to.targets.insert(to.targets.end(), rows.targets.begin(), rows.targets.end());
+}
+
 Shard common_test_shard(const Source& source) {
     Shard shard = empty_shard(source);
     shard.silo = "common test";

@@ -23,6 +23,9 @@ struct CutSettings {
 [[nodiscard]] Shard cut_shard(const Source& source, std::span<const std::uint32_t> rows, const std::string& silo, std::uint32_t silo_number,
                               const CutSettings& settings, std::vector<std::string>& notes);
 
+/// Adds rows of the same kind and width.
+void append_rows(Split& to, const Split& rows);
+
 /// The source's own test set as a common test shard.
 [[nodiscard]] Shard common_test_shard(const Source& source);
 

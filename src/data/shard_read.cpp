@@ -1,8 +1,10 @@
 // Reading shards: everything that a file from elsewhere can have wrong is found here, before training.
 #include <cmath>
 #include <limits>
+#include <new>
 #include <optional>
-#include <span>
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -135,10 +137,20 @@ private:
                            fmt::join(features, " x "), first_split_, fmt::join(shard_.problem.feature_shape, " x "));
     }
 
+    // Said before the machine's memory is asked for: it would rather stop the program than refuse.
+    static void check_memory(const hdf5::Dataset& x) {
+        constexpr double gib = 1024.0 * 1024.0 * 1024.0;
+        const double needed = static_cast<double>(x.size()) * (x.kind() == hdf5::Kind::integer ? 1.0 : sizeof(float)) / gib;
+        const double there = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGE_SIZE)) / gib;
+        require<DataError>(needed <= there, "{} needs {:.1f} GiB, this machine has {:.1f} GiB of memory: cut the data into more silos",
+                           x.where(), needed, there);
+    }
+
     void read_x(const std::string& name, const hdf5::Dataset& x, Split& split) {
         const bool is_bytes = x.kind() == hdf5::Kind::integer && x.value_bytes() == 1 && !x.is_signed();
         require<DataError>(is_bytes || x.kind() == hdf5::Kind::floating, "{} holds {}; it must be float32, float64 or uint8: convert it",
                            x.where(), x.type_text());
+        check_memory(x);
         read_pixel_scale(x, is_bytes);
         if (is_bytes) {
             std::vector<std::uint8_t> values(x.size());
@@ -258,9 +270,19 @@ private:
     std::optional<bool> first_x_;  // whether the first split that has rows holds bytes
 };
 
+Shard read_into_memory(ShardReader& reader, const std::filesystem::path& path, bool needs_train) {
+    try {
+        return reader.read(needs_train);
+    } catch (const std::bad_alloc&) {
+        throw DataError(
+            fmt::format("{} does not fit into memory: split it into more silos, or run fewer ranks on this machine", path.string()));
+    }
+}
+
 Shard read_checked(const std::filesystem::path& path, bool needs_train) {
     std::vector<std::string> problems;
-    Shard shard = ShardReader(path, problems).read(needs_train);
+    ShardReader reader(path, problems);
+    Shard shard = read_into_memory(reader, path, needs_train);
     if (!problems.empty()) throw DataError(problems.front());
     return shard;
 }
@@ -277,7 +299,7 @@ Shard read_test_shard(const std::filesystem::path& path) {
 
 Shard inspect_shard(const std::filesystem::path& path, std::vector<std::string>& problems) {
     ShardReader reader(path, problems);
-    return reader.read(reader.has_train());
+    return read_into_memory(reader, path, reader.has_train());
 }
 
 }  // namespace silosum

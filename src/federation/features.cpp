@@ -5,12 +5,9 @@
 
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
-#include "data/standardise.hpp"
 #include "exchange/sums.hpp"
 
 namespace silosum {
-
-namespace {
 
 Moments federated_moments(const Communicator& world, const Problem& problem, const std::vector<Silo>& hosted) {
     const std::size_t features = problem.features();
@@ -29,8 +26,6 @@ Moments federated_moments(const Communicator& world, const Problem& problem, con
     const auto middle = sums.begin() + static_cast<std::ptrdiff_t>(features);
     return {.count = count[0], .sum = {sums.begin(), middle}, .sum_of_squares = {middle, sums.end()}};
 }
-
-}  // namespace
 
 Standardisation standardise(const Communicator& world, const std::string& kind, const Problem& problem, std::vector<Silo>& hosted) {
     Standardisation standardisation;

@@ -6,10 +6,14 @@
 
 #include "comm/mpi.hpp"
 #include "data/data_config.hpp"
+#include "data/standardise.hpp"
 #include "federation/census.hpp"
 #include "model/standardisation.hpp"
 
 namespace silosum {
+
+/// Collective. Feature moments of the train rows of all silos, from one exact sum.
+[[nodiscard]] Moments federated_moments(const Communicator& world, const Problem& problem, const std::vector<Silo>& hosted);
 
 /// Collective. Standardises the hosted silos' features as data.standardise says; federated means and deviations come from one exact sum
 /// of moments over the train rows of all silos.

@@ -93,9 +93,21 @@ Dataset::Dataset(Handle handle, std::shared_ptr<const std::filesystem::path> pat
     std::vector<hsize_t> sizes(static_cast<std::size_t>(std::max(0, H5Sget_simple_extent_ndims(space.id()))));
     if (!sizes.empty()) H5Sget_simple_extent_dims(space.id(), sizes.data(), nullptr);
     shape_.assign(sizes.begin(), sizes.end());
+    check_size();
     kind_ = kind_of(type.id());
     value_bytes_ = H5Tget_size(type.id());
     is_signed_ = kind_ == Kind::integer && H5Tget_sign(type.id()) == H5T_SGN_2;
+}
+
+// A damaged file may claim any shape; the number of values must not wrap around, or a read would pass the end of its buffer.
+void Dataset::check_size() const {
+    constexpr std::size_t most_values = std::size_t{1} << 48;
+    std::size_t values = 1;
+    for (const std::size_t extent : shape_) {
+        require<DataError>(extent == 0 || values <= most_values / extent,
+                           "{} claims {} rows and more values than any memory holds: the file is damaged", where(), rows());
+        values *= std::max<std::size_t>(1, extent);
+    }
 }
 
 std::size_t Dataset::size() const {

@@ -104,6 +104,7 @@ public:
 private:
     friend class Group;
     Dataset(Handle handle, std::shared_ptr<const std::filesystem::path> path, std::string name);
+    void check_size() const;
     void check_readable(bool as_floating, std::size_t expected, std::size_t given) const;
 
     Shape shape_;

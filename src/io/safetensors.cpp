@@ -138,16 +138,16 @@ void write(const std::filesystem::path& path, std::span<const View> tensors, con
         out.write(reinterpret_cast<const char*>(tensor.values.data()), static_cast<std::streamsize>(tensor.values.size_bytes()));
     }
     out.close();
-    require<RuntimeError>(out.good(), "{}: cannot be written: {}", path.string(), std::strerror(errno));
+    require<RuntimeError>(out.good(), "cannot write {}: {}", path.string(), std::strerror(errno));
     file.commit();
 }
 
 File read(const std::filesystem::path& path) {
     std::error_code failed;
     const std::uint64_t file_bytes = std::filesystem::file_size(path, failed);
-    require<DataError>(!failed, "{}: cannot be read: {}", path.string(), failed.message());
+    require<DataError>(!failed, "cannot read {}: {}", path.string(), failed.message());
     std::ifstream in(path, std::ios::binary);
-    require<DataError>(in.good(), "{}: cannot be read: {}", path.string(), std::strerror(errno));
+    require<DataError>(in.good(), "cannot read {}: {}", path.string(), std::strerror(errno));
 
     std::array<char, 8> length{};
     require<DataError>(file_bytes >= length.size() && in.read(length.data(), length.size()), "{}: too short for a safetensors file",

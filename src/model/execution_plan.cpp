@@ -119,6 +119,7 @@ ExecutionPlan plan_execution(std::span<const std::unique_ptr<Layer>> layers, std
 
     Memory memory;
     std::vector<std::size_t> buffer_at;
+    buffer_at.reserve(buffers.size());
     for (const auto& buffer : buffers) buffer_at.push_back(memory.take(buffer.floats * (buffer.for_all ? plan.capacity : plan.group)));
     std::size_t head_size = layers.back()->out().size();
     std::size_t group_size = 0;

@@ -17,8 +17,10 @@ double scheduled(const Schedule& schedule, std::uint64_t round) {
             return schedule.lr;
         case Schedule::Kind::exponential:
             return schedule.lr * std::pow(schedule.gamma, static_cast<double>(round));
-        case Schedule::Kind::step:
-            return schedule.lr * std::pow(schedule.gamma, static_cast<double>(round / schedule.step_rounds));
+        case Schedule::Kind::step: {
+            const std::uint64_t steps = round / schedule.step_rounds;
+            return schedule.lr * std::pow(schedule.gamma, static_cast<double>(steps));
+        }
         case Schedule::Kind::cosine:
             break;
     }

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
+#include "data/standardise.hpp"
 
 namespace silosum {
 
@@ -20,10 +21,23 @@ Buffer<float> train_alone(Silo& silo, Trainer& trainer, const Parameters& initia
     return model;
 }
 
+/// Collective. The silo's own moments, which its host has, in the form of federated ones.
+Standardisation own_standardisation(const Communicator& world, const Silo* silo, std::size_t features, int host) {
+    std::vector<double> both(2 * features);
+    if (silo != nullptr) {
+        const Standardisation own = standardisation_of(moments_of(silo->shard(), silo->shard().train));
+        std::copy(own.mean.begin(), own.mean.end(), both.begin());
+        std::copy(own.deviation.begin(), own.deviation.end(), both.begin() + static_cast<std::ptrdiff_t>(features));
+    }
+    broadcast(world, std::span<double>(both), host);
+    const auto middle = both.begin() + static_cast<std::ptrdiff_t>(features);
+    return {.kind = "federated", .mean = {both.begin(), middle}, .deviation = {middle, both.end()}};
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, Metrics>> compare_local(Federation& federation, const Parameters& initial, std::uint64_t rounds,
-                                                           const std::optional<CommonTest>& common_test) {
+                                                           const std::optional<CommonTest>& common_test, const std::string& standardise) {
     const auto& world = federation.world;
     auto& network = federation.trainer.network();
     std::vector<std::pair<std::string, Metrics>> rows;
@@ -33,7 +47,10 @@ std::vector<std::pair<std::string, Metrics>> compare_local(Federation& federatio
         Buffer<float> mine;
         succeed_on_all(world, [&] {
             for (Silo& silo : federation.silos) {
-                if (silo.id() >= id && silo.id() < end) mine = train_alone(silo, federation.trainer, initial, rounds);
+                if (silo.id() < id || silo.id() >= end) continue;
+                if (standardise == "federated")
+                    silo.set_features(standardising_affine(moments_of(silo.shard(), silo.shard().train), silo.shard()));
+                mine = train_alone(silo, federation.trainer, initial, rounds);
             }
         });
         for (std::size_t of = id; of < end; ++of) {
@@ -42,9 +59,18 @@ std::vector<std::pair<std::string, Metrics>> compare_local(Federation& federatio
             if (world.rank() == host) std::copy(mine.begin(), mine.end(), model.begin());
             broadcast(world, model.span(), host);
             network.load(model.span());
+            Affine common_features = common_test ? common_test->features : Affine{};
+            if (standardise == "federated") {
+                const auto hosted =
+                    std::find_if(federation.silos.begin(), federation.silos.end(), [&](const Silo& silo) { return silo.id() == of; });
+                const Silo* alone = hosted == federation.silos.end() ? nullptr : &*hosted;
+                const auto own = own_standardisation(world, alone, federation.census.problem.features(), host);
+                for (Silo& silo : federation.silos) silo.set_features(affine_for(own, silo.shard()));
+                if (common_test) common_features = affine_for(own, common_test->shard);
+            }
             if (common_test) {
                 rows.emplace_back(federation.census.silos[of].name,
-                                  measure_common(world, network, common_test->shard.test, common_test->features));
+                                  measure_common(world, network, common_test->shard.test, common_features));
             } else if (const auto measured = measure_silos(world, network, federation.silos, &Shard::test)) {
                 rows.emplace_back(federation.census.silos[of].name, measured->overall);
             }

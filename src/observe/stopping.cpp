@@ -31,38 +31,57 @@ Stopping::Stopping(const EvaluationConfig& config, const Federation& federation,
     const Task task = federation.census.problem.task;
     if (config.target != 0) require_metric("eval.target_metric", config.target_metric, task);
     require_metric("eval.best_metric", config.best_metric, task);
-    const bool validated = federation.census.rows(&SiloEntry::validation) > 0;
-    require(config.patience == 0 || validated, "eval.patience = {}: no silo has validation rows; shard with --validation-fraction", config.patience);
+    const auto rows = [&](std::uint64_t SiloEntry::*split) { return federation.census.rows(split); };
+    require(config.patience == 0 || rows(&SiloEntry::validation) > 0,
+            "eval.patience = {}: no silo has validation rows; make some with `silosum shard --validation-fraction`, or set 0", config.patience);
+    require(config.target == 0 || !config.common_test.empty() || rows(&SiloEntry::test) + rows(&SiloEntry::validation) > 0,
+            "eval.target = {}: there is no eval.common_test and no silo has test or validation rows to reach it on; set 0", config.target);
+    state_.best_metric = config.best_metric;
+    state_.judged_metric = config.target_metric;
 }
 
-void Stopping::judge_best(RoundReport& report) {
+void Stopping::set_state(const StoppingState& state) {
+    if (state.best_metric == config_.best_metric) {
+        state_.best = state.best;
+        state_.best_round = state.best_round;
+        state_.without_better = state.without_better;
+    }
+    if (state.judged_metric == config_.target_metric) state_.judged = state.judged;
+}
+
+std::string Stopping::reason_to_stop() const {
+    if (config_.target != 0 && state_.judged && !is_better(config_.target_metric, config_.target, *state_.judged)) {
+        return fmt::format("target: {} is {:.6g}, eval.target is {:.6g}", config_.target_metric, *state_.judged, config_.target);
+    }
+    if (config_.patience > 0 && state_.without_better >= config_.patience) {
+        return fmt::format("patience: validation {} was best in round {}, {} measurements ago", config_.best_metric, state_.best_round,
+                           state_.without_better);
+    }
+    return "";
+}
+
+void Stopping::judge_best(std::uint64_t round) {
     const auto found = evaluation_.latest().find("validation");
     if (found == evaluation_.latest().end()) return;
     const auto value = found->second.value(config_.best_metric);
     if (value && std::isfinite(*value) && (!state_.best || is_better(config_.best_metric, *value, *state_.best))) {
-        state_ = {.best = value, .best_round = report.round.number, .without_better = 0};
-        save_best_(report.round.number);
+        state_.best = value;
+        state_.best_round = round;
+        state_.without_better = 0;
+        save_best_(round);
     } else {
         ++state_.without_better;
-    }
-    if (config_.patience > 0 && state_.without_better >= config_.patience) {
-        report.stop_reason = fmt::format("patience: validation {} was best in round {}, {} measurements ago", config_.best_metric,
-                                         state_.best_round, state_.without_better);
     }
 }
 
 void Stopping::after_round(RoundReport& report) {
-    judge_best(report);
-    if (const auto metrics = evaluation_.judged(); metrics && config_.target != 0) {
-        const auto value = metrics->value(config_.target_metric);
-        if (value && !is_better(config_.target_metric, config_.target, *value)) {
-            report.stop_reason = fmt::format("target: {} is {:.6g}, eval.target is {:.6g}", config_.target_metric, *value, config_.target);
-        }
-    }
+    judge_best(report.round.number);
+    if (const auto metrics = evaluation_.judged()) state_.judged = metrics->value(config_.target_metric);
+    report.stop_reason = reason_to_stop();
     std::array<std::uint64_t, 1> signal{static_cast<std::uint64_t>(stop_signal())};
     all_reduce_max(federation_.world, signal);
-    signal_ = static_cast<int>(signal[0]);
-    if (signal_ != 0 && report.stop_reason.empty() && !report.round.is_last()) report.stop_reason = fmt::format("signal {}", signal_);
+    was_interrupted_ = signal[0] != 0 && !report.is_final();
+    if (was_interrupted_) report.stop_reason = fmt::format("signal {}", signal[0]);
 }
 
 }  // namespace silosum

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "observe/evaluation.hpp"
 
@@ -11,33 +12,39 @@ namespace silosum {
 
 /// What of it a checkpoint keeps.
 struct StoppingState {
+    std::string best_metric;          // what `best` is a value of: a best of another metric says nothing
     std::optional<double> best;       // best value of eval.best_metric so far
     std::uint64_t best_round = 0;
     std::uint64_t without_better = 0;  // measurements since
+    std::string judged_metric;         // eval.target_metric, where eval.target is used
+    std::optional<double> judged;      // its last measurement
 };
 
 /// Observer: asks to stop on the target, on patience and on a signal to any rank; keeps the best model by validation.
 class Stopping : public Observer {
 public:
     /// save_best is called on all ranks with the round number when the validation rows say that the model is the best so far.
-    /// UsageError where a metric does not belong to the task, or patience has no validation rows to look at.
+    /// UsageError where a metric does not belong to the task, or a rule to stop has no rows to look at.
     Stopping(const EvaluationConfig& config, const Federation& federation, const Evaluation& evaluation, std::function<void(std::uint64_t)> save_best);
     void after_round(RoundReport& report) override;
 
     [[nodiscard]] const StoppingState& state() const { return state_; }
-    void set_state(const StoppingState& state) { state_ = state; }
-    /// The signal that asked to stop, on whichever rank it came; 0 for none. Equal on all ranks.
-    [[nodiscard]] int signal() const { return signal_; }
+    /// Takes what still holds under the present settings.
+    void set_state(const StoppingState& state);
+    /// Why no round may follow, from the measurements so far: the target is reached or patience is at its end. Empty otherwise.
+    [[nodiscard]] std::string reason_to_stop() const;
+    /// The last round ended the run because of a signal, on whichever rank it came. Equal on all ranks.
+    [[nodiscard]] bool was_interrupted() const { return was_interrupted_; }
 
 private:
-    void judge_best(RoundReport& report);
+    void judge_best(std::uint64_t round);
 
     EvaluationConfig config_;
     const Federation& federation_;
     const Evaluation& evaluation_;
     std::function<void(std::uint64_t)> save_best_;
     StoppingState state_;
-    int signal_ = 0;
+    bool was_interrupted_ = false;
 };
 
 }  // namespace silosum

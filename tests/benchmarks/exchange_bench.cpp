@@ -1,4 +1,5 @@
-// Times the exact sum of a model over the ranks, from float update to published float model, against MPI_Allreduce of float32.
+// Times the exact sum of a model over the ranks, from the silos' models to the published new model, against two baselines: a float32
+// round that does the same (weighted difference, MPI_Allreduce, step on the model), and MPI_Allreduce of float32 alone.
 //   mpirun -np 4 exchange_bench [PARAMETERS ...] [--chunk-kib K] [--repetitions R] [--ring-bits B]
 // All ways run interleaved, so that a busy machine hurts them alike. Two figures each: wall time of the slowest rank, and CPU time of
 // all ranks divided by the cores in use (waiting included: with more ranks than cores, waiting takes a core from others).
@@ -126,15 +127,25 @@ void measure(const Communicator& world, const ExchangeConfig& config, std::size_
     const auto all_reduce = [&] {
         mpi_check(MPI_Allreduce(sent.data(), received.data(), static_cast<int>(parameters), MPI_FLOAT, MPI_SUM, world.handle()));
     };
+    Buffer<float> global(parameters);
+    const float weight = 600;
+    const auto float_round = [&] {
+        const float* local = sent.data();
+        for (std::size_t i = 0; i < parameters; ++i) received[i] = weight * (local[i] - global[i]);
+        mpi_check(MPI_Allreduce(MPI_IN_PLACE, received.data(), static_cast<int>(parameters), MPI_FLOAT, MPI_SUM, world.handle()));
+        const float share = 1 / (weight * static_cast<float>(world.size()));
+        for (std::size_t i = 0; i < parameters; ++i) global[i] += share * received[i];
+    };
     std::vector<Way> ways;
     ways.push_back({"MPI_Allreduce float32", all_reduce, {}});
     ways.push_back({fmt::format("exact sum, {} bits", config.ring_bits), [&] { round.run(); }, {}});
+    ways.push_back({"float32 round", float_round, {}});
     ways.push_back({"MPI_Allreduce, malloc tuned", all_reduce, {}});
 
     for (int repetition = -1; repetition < repetitions; ++repetition) {
         for (std::size_t way = 0; way < ways.size(); ++way) {
-            keep_freed_memory(way == 2);
-            if (way == 2) all_reduce();  // grows the heap once
+            keep_freed_memory(way == 3);
+            if (way == 3) all_reduce();  // grows the heap once
             time_once(world, ways[way], cores);
             if (repetition < 0) ways[way].timing = {};
         }

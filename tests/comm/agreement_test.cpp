@@ -67,5 +67,19 @@ TEST(SucceedOnAll, TurnsAnyExceptionIntoTheSameErrorEverywhere) {
     EXPECT_TRUE(threw);
 }
 
+TEST(SucceedOnFirst, OnlyRankZeroWorksAndItsErrorIsEverybodysWithoutARank) {
+    Communicator world = Communicator::world();
+    int calls = 0;
+    EXPECT_NO_THROW(succeed_on_first(world, [&] { ++calls; }));
+    EXPECT_EQ(calls, world.rank() == 0 ? 1 : 0);
+    try {
+        succeed_on_first(world, [] { throw DataError("no such folder"); });
+        ADD_FAILURE() << "rank " << world.rank() << " went on";
+    } catch (const AgreedError& error) {
+        EXPECT_STREQ(error.what(), "no such folder");
+        EXPECT_EQ(error.code(), ExitCode::data);
+    }
+}
+
 }  // namespace
 }  // namespace silosum

@@ -262,6 +262,17 @@ TEST_F(BadShard, TypesThatAreNotRead) {
                 HasSubstr("lacks the attributes \"scale\" and \"offset\""));
 }
 
+// A dataset may claim a size without having it.
+TEST_F(BadShard, ShapesThatNoMemoryHolds) {
+    constexpr std::size_t rows = std::size_t{1} << 42;
+    EXPECT_THAT(message_without([](hdf5::File& file) {
+                    auto group = file.create_group("train");
+                    group.create_dataset<float>("x", {rows, 16});
+                    group.create_dataset<std::int64_t>("y", {rows});
+                }),
+                AllOf(HasSubstr("bad.h5:/train/x needs"), HasSubstr("of memory")));
+}
+
 TEST_F(BadShard, MissingAndCutFiles) {
     EXPECT_THAT(message_of<DataError>([&] { (void)read_shard(folder_ / "none.h5"); }), HasSubstr("none.h5: no such file"));
     write_shard(path_, small_shard());

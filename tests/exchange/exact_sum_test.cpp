@@ -172,6 +172,25 @@ TEST_F(ExactSumTest, RangeFollowsTheLastMeanAndDoublesWhenItWasTooSmall) {
     EXPECT_GE(exchange.state().range, 0x1p-11);
 }
 
+TEST_F(ExactSumTest, RangeDoublesEvenWhereClippedUpdatesCancelInTheMean) {
+    Case c{.parameters = 100, .silos = 2};
+    ExactSum exchange(world, c.config, c.setup(world));
+    const std::vector<float> model(c.parameters, 0.0F);
+    for (std::uint64_t number = 1; number <= 3; ++number) {
+        const double range = exchange.state().range;
+        const Round round = c.round(number);
+        exchange.begin(round);
+        std::vector<float> local;
+        for (const auto silo : c.hosted(world)) {
+            local.assign(c.parameters, silo == 0 ? 1e4F : -1e4F);
+            exchange.add({.silo = silo, .weight = 5, .local = local, .global = model, .steps = 1, .numbers = {}});
+        }
+        const Aggregate sum = exchange.finish(round);
+        EXPECT_EQ(sum.clipped, 2 * c.parameters);
+        EXPECT_EQ(exchange.state().range, 2 * range);
+    }
+}
+
 TEST_F(ExactSumTest, ResumedFromItsStateGoesOnWithTheSameBits) {
     Case c;
     std::vector<float> model = c.first_model();

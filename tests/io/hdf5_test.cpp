@@ -221,23 +221,76 @@ TEST(Hdf5, EqualContentGivesEqualBytes) {
     EXPECT_EQ(read_text(folder / "1.h5"), read_text(folder / "2.h5"));
 }
 
-// A file size limit stands in for a full disk.
+/// While it lives, files cannot grow beyond `bytes`: it stands in for a full disk.
+class FileSizeLimit {
+public:
+    explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+        getrlimit(RLIMIT_FSIZE, &before_);
+        const rlimit small{bytes, before_.rlim_max};
+        setrlimit(RLIMIT_FSIZE, &small);
+    }
+    ~FileSizeLimit() {
+        setrlimit(RLIMIT_FSIZE, &before_);
+        std::signal(SIGXFSZ, handler_);
+    }
+    FileSizeLimit(const FileSizeLimit&) = delete;
+    FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+private:
+    rlimit before_{};
+    void (*handler_)(int);
+};
+
+// With the limit met while values are written, or only when the rest is flushed. The process goes on, and ends without a crash.
 TEST(Hdf5, AFullDiskIsARuntimeErrorThatNamesTheFile) {
     const TemporaryFolder folder;
-    rlimit before{};
-    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
-    const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-    const rlimit small{4096, before.rlim_max};
-    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
-    const std::string message = message_of<RuntimeError>([&] {
-        hdf5::File file = hdf5::create_file(folder / "big.h5");
-        file.write<float>("x", {100000}, std::vector<float>(100000));
-        file.close();
-    });
-    setrlimit(RLIMIT_FSIZE, &before);
-    std::signal(SIGXFSZ, handler);
-    EXPECT_THAT(message, HasSubstr("big.h5"));
-    EXPECT_THAT(message, HasSubstr("File too large"));
+    for (const rlim_t limit : {0U, 1000U, 4096U, 100000U, 400000U, 401000U}) {
+        const std::string message = message_of<RuntimeError>([&] {
+            const FileSizeLimit full_disk(limit);
+            hdf5::File file = hdf5::create_file(folder / "big.h5");
+            file.set_attribute("text", std::string(2000, 'x'));
+            file.create_group("g").write<float>("x", {100000}, std::vector<float>(100000));
+            file.close();
+        });
+        EXPECT_THAT(message, HasSubstr("big.h5")) << limit;
+        EXPECT_THAT(message, HasSubstr("File too large")) << limit;
+    }
+    expect_same_after_round_trip<float>(folder / "next.h5", {1.0F, 2.0F});
+}
+
+// The same in a process of its own, whose way to end is the test.
+TEST(Hdf5DeathTest, AFullDiskDoesNotCrashTheExit) {
+    const TemporaryFolder folder;
+    const auto fail_and_exit = [&] {
+        try {
+            const FileSizeLimit full_disk(4096);
+            hdf5::File file = hdf5::create_file(folder / "big.h5");
+            file.write<float>("x", {100000}, std::vector<float>(100000));
+        } catch (const RuntimeError&) {
+            std::exit(4);
+        }
+    };
+    EXPECT_EXIT(fail_and_exit(), ::testing::ExitedWithCode(4), "");
+}
+
+// A claimed size that wraps around when it is multiplied out.
+TEST(Hdf5, ADatasetOfImpossibleSizeIsRefused) {
+    const TemporaryFolder folder;
+    const std::string path = (folder / "big.h5").string();
+    { const hdf5::File file = hdf5::create_file(path); }
+    const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+    const hsize_t sizes[] = {std::uint64_t{1} << 33, std::uint64_t{1} << 31};
+    const hid_t space = H5Screate_simple(2, sizes, nullptr);
+    const hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+    const hsize_t chunk[] = {16, 16};
+    H5Pset_chunk(properties, 2, chunk);
+    const hid_t dataset = H5Dcreate2(file, "x", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, properties, H5P_DEFAULT);
+    EXPECT_GE(dataset, 0);
+    H5Dclose(dataset);
+    H5Pclose(properties);
+    H5Sclose(space);
+    H5Fclose(file);
+    EXPECT_THAT(message_of<DataError>([&] { (void)hdf5::open_file(path).dataset("x"); }), HasSubstr("the file is damaged"));
 }
 
 TEST(Hdf5, AFileInAMissingFolderCannotBeCreated) {

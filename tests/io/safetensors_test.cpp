@@ -3,16 +3,14 @@
 
 #include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <limits>
-#include <sstream>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "base/error.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace silosum {
 namespace {
@@ -22,21 +20,8 @@ using testing::ThrowsMessage;
 
 class Safetensors : public testing::Test {
 protected:
-    void SetUp() override {
-        const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-        folder_ = std::filesystem::path(testing::TempDir()) / fmt::format("silosum-safetensors-{}-{}", test->name(), ::getpid());
-        std::filesystem::remove_all(folder_);
-        std::filesystem::create_directories(folder_);
-        path_ = folder_ / "model.safetensors";
-    }
-    void TearDown() override { std::filesystem::remove_all(folder_); }
-
-    void write_bytes(const std::string& bytes) const { std::ofstream(path_, std::ios::binary) << bytes; }
-    [[nodiscard]] std::string read_bytes() const {
-        std::ostringstream bytes;
-        bytes << std::ifstream(path_, std::ios::binary).rdbuf();
-        return bytes.str();
-    }
+    void write_bytes(const std::string& bytes) const { write_text(path_, bytes); }
+    [[nodiscard]] std::string read_bytes() const { return read_text(path_); }
     /// A file with this header and so many bytes of data.
     void write_header(const std::string& header, std::size_t data_bytes) const {
         std::string length(8, '\0');
@@ -48,8 +33,8 @@ protected:
                     ThrowsMessage<DataError>(testing::AllOf(HasSubstr(path_.string()), HasSubstr(reason))));
     }
 
-    std::filesystem::path folder_;
-    std::filesystem::path path_;
+    TemporaryFolder folder_;
+    std::filesystem::path path_ = folder_ / "model.safetensors";
 };
 
 TEST_F(Safetensors, WrittenTensorsReadBackBitForBit) {
@@ -139,10 +124,10 @@ TEST_F(Safetensors, OverlapsAndGapsAreRefused) {
 TEST_F(Safetensors, AFailedWriteLeavesTheOldFile) {
     const std::vector<float> one = {1};
     const std::vector<safetensors::View> views = {{"w", {1}, one}};
-    EXPECT_THROW(safetensors::write(folder_ / "missing" / "model.safetensors", views, {}), RuntimeError);
+    EXPECT_THROW(safetensors::write(folder_ / "missing/model.safetensors", views, {}), RuntimeError);
     safetensors::write(path_, views, {});
     const std::string before = read_bytes();
-    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1);
     EXPECT_EQ(read_bytes(), before);
 }
 

@@ -1,11 +1,13 @@
 #include "kernels/fixed_point.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "base/buffer.hpp"
 #include "base/random.hpp"
 #include "kernels/reference.hpp"
 
@@ -248,6 +250,32 @@ void expect_sums() {
             ASSERT_EQ(sum, expected) << n << " words, " << parts << " parts one by one";
         }
     }
+}
+
+template <class Word, class Signed>
+void expect_mean_divides_once() {
+    const double unit = 0x1p-17;
+    for (const std::size_t n : {0, 1, 7, 8, 9, 64, 1000}) {
+        for (const std::size_t offset : {0, 1, 8}) {  // of the mean in an aligned array: whole vectors go past the caches
+            const Random random(n, Purpose::split);
+            Buffer<Word> words(n);
+            Buffer<double> mean(n + offset);
+            for (std::size_t i = 0; i < n; ++i) words[i] = static_cast<Word>(random.word(2 * i) * 0x100000001ULL);
+            const double largest = decode_mean(n, words.data(), unit, 1403, mean.data() + offset);
+            double expected_largest = 0;
+            for (std::size_t i = 0; i < n; ++i) {
+                const double expected = std::ldexp(static_cast<double>(static_cast<Signed>(words[i])), -17) / 1403;
+                ASSERT_EQ(mean[offset + i], expected) << i << " of " << n;
+                expected_largest = std::max(expected_largest, std::abs(expected));
+            }
+            EXPECT_EQ(largest, expected_largest) << n;
+        }
+    }
+}
+
+TEST_P(FixedPoint, DecodedMeanIsOneDivisionAndKnowsItsLargestMagnitude) {
+    expect_mean_divides_once<std::uint32_t, std::int32_t>();
+    expect_mean_divides_once<std::uint64_t, std::int64_t>();
 }
 
 TEST_P(FixedPoint, SumsOfAnyNumberOfPartsWrapAround) {

@@ -214,7 +214,9 @@ INSTANTIATE_TEST_SUITE_P(Optimizers, SequentialBits,
 TEST(Sequential, GroupsOfSamplesGiveTheBitsOfTheWholeBatch) {
     // Large images: one thread runs them in groups smaller than the batch, two threads the batch as a whole.
     const Problem problem = classes_of({3, 48, 48}, 4);
-    const auto layers = layers_from("conv 24 5 pad=2, relu, maxpool 2, conv 24 3, tanh, conv 20 3, relu, dense outputs");
+    const auto layers = layers_from(
+        "conv 24 5 pad=2, relu, avgpool 3 stride=1, groupnorm 6, conv 24 3, relu, dropout 0.2, gelu, conv 16 3, relu, maxpool 2, "
+        "conv 20 3 pad=1, relu, conv 8 3 pad=1, tanh, dropout 0.3, dense outputs");
     const Samples samples(problem, 20);
     const Threads two(2);
     Sequential grouped(layers, problem, "auto", one_thread, 16);
@@ -257,6 +259,25 @@ TEST(Sequential, PredictionsOfAnyNumberOfSamplesEqualOneByOne) {
     }
     EXPECT_EQ(sum.correct, correct);
     EXPECT_EQ(sum.weight, 300);
+}
+
+TEST(Sequential, LossOfManySamplesIsTheSumOfEachOne) {
+    for (const auto& problem : {colour, test::binary_of({6}), test::regression_of({6})}) {
+        const Samples samples(problem, 2 * logits_block + 5);
+        Sequential model(layers_from("dense 5, tanh, dense outputs"), problem, "auto", one_thread, 7);
+        model.load(test::some_parameters(model));
+        kernels::LossSum apart;
+        for (std::size_t i = 0; i < samples.batch.samples; ++i) {
+            const auto one = model.loss(samples.part(i, 1, problem));
+            apart.loss += one.loss;
+            apart.weight += one.weight;
+            apart.correct += one.correct;
+        }
+        const auto together = model.loss(samples.batch);
+        EXPECT_NEAR(together.loss, apart.loss, 1e-12 * apart.loss);
+        EXPECT_EQ(together.weight, apart.weight);
+        EXPECT_EQ(together.correct, apart.correct);
+    }
 }
 
 // The law: a mask is a function of (seed, silo, round, step, place). Each change of one of them changes the gradient; nothing else does.
