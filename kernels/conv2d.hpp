@@ -25,8 +25,8 @@ struct ConvShape {
     [[nodiscard]] std::size_t taps() const { return kernel_height * kernel_width * in_channels; }
     [[nodiscard]] std::size_t panels() const { return (out_channels + panel_width - 1) / panel_width; }
     [[nodiscard]] std::size_t packed_size() const { return panels() * taps() * panel_width; }
-    [[nodiscard]] std::size_t in_size() const { return height * width * in_channels; }                     // floats of one sample
-    [[nodiscard]] std::size_t out_size() const { return out_height() * out_width() * out_channels; }       // floats of one sample
+    [[nodiscard]] std::size_t in_size() const { return height * width * in_channels; }                // floats of one sample
+    [[nodiscard]] std::size_t out_size() const { return out_height() * out_width() * out_channels; }  // floats of one sample
     [[nodiscard]] std::size_t padded_size() const { return (height + 2 * padding) * (width + 2 * padding) * in_channels; }
     /// Packed size of the weights that the backward pass over the input needs: input channels take the outputs' place.
     [[nodiscard]] std::size_t flipped_size() const {
@@ -46,17 +46,17 @@ void conv2d_flip(const ConvShape& shape, const float* packed, float* flipped);
 void conv2d_pad(const ConvShape& shape, std::size_t samples, const float* x, float* padded, const Threads& threads);
 
 /// y (samples, out_height, out_width, out_channels) = padded * weights + bias; negative results become 0 when relu is set.
-void conv2d_forward(const ConvShape& shape, std::size_t samples, const float* padded, const float* packed, const float* bias, float* y, bool relu,
-                    const Threads& threads);
+void conv2d_forward(const ConvShape& shape, std::size_t samples, const float* padded, const float* packed, const float* bias, float* y,
+                    bool relu, const Threads& threads);
 
 /// dx (samples, height, width, in_channels) from dy; scratch: threads.count() * shape.scratch_size() floats.
 /// Where relu_output (shape of dx) is given, dx is 0 wherever it is not positive.
-void conv2d_backward_input(const ConvShape& shape, std::size_t samples, const float* dy, const float* flipped, const float* relu_output, float* scratch,
-                           float* dx, const Threads& threads);
+void conv2d_backward_input(const ConvShape& shape, std::size_t samples, const float* dy, const float* flipped, const float* relu_output,
+                           float* scratch, float* dx, const Threads& threads);
 
 /// packed gradient = decay * old + scale * sum over samples and pixels; bias likewise (see dense_backward_weights).
 /// Samples are added in order, so calling it for parts of a batch one after the other (decay 1 from the second on) gives the same bits.
-void conv2d_backward_weights(const ConvShape& shape, std::size_t samples, const float* padded, const float* dy, float scale, float decay, float* packed,
-                             float bias_decay, float* bias, const Threads& threads);
+void conv2d_backward_weights(const ConvShape& shape, std::size_t samples, const float* padded, const float* dy, float scale, float decay,
+                             float* packed, float bias_decay, float* bias, const Threads& threads);
 
 }  // namespace silosum::kernels

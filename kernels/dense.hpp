@@ -22,9 +22,11 @@ struct DenseShape {
 
 /// weights: (out, in) row-major as PyTorch keeps them -> packed. With input_order (in entries), column input_order[k] of the weights
 /// becomes row k of the panels: the layer then takes its inputs in another order (a flattened channels-last image) than the weights state.
-void dense_pack(const DenseShape& shape, std::span<const float> weights, std::span<float> packed, std::span<const std::uint32_t> input_order = {});
+void dense_pack(const DenseShape& shape, std::span<const float> weights, std::span<float> packed,
+                std::span<const std::uint32_t> input_order = {});
 /// The inverse of dense_pack; padding is dropped.
-void dense_unpack(const DenseShape& shape, std::span<const float> packed, std::span<float> weights, std::span<const std::uint32_t> input_order = {});
+void dense_unpack(const DenseShape& shape, std::span<const float> packed, std::span<float> weights,
+                  std::span<const std::uint32_t> input_order = {});
 
 /// y (batch, out) = x (batch, in) W^T + bias (out); negative results become 0 when relu is set.
 void dense_forward(const DenseShape& shape, std::size_t batch, const float* x, const float* packed, const float* bias, float* y, bool relu,
@@ -32,12 +34,12 @@ void dense_forward(const DenseShape& shape, std::size_t batch, const float* x, c
 
 /// dx (batch, in) = dy (batch, out) W. Where relu_output (batch, in) is given, dx is 0 wherever it is not positive:
 /// the derivative of the relu that produced this layer's input.
-void dense_backward_input(const DenseShape& shape, std::size_t batch, const float* dy, const float* packed, const float* relu_output, float* dx,
-                          const Threads& threads);
+void dense_backward_input(const DenseShape& shape, std::size_t batch, const float* dy, const float* packed, const float* relu_output,
+                          float* dx, const Threads& threads);
 
 /// packed = decay * packed + scale * dy^T x, bias = bias_decay * bias + scale * sum over batch of dy.
 /// decay 0, scale 1 gives the gradient (old contents may be anything, NaN included); decay 1 - lr * weight_decay, scale -lr is an SGD step.
-void dense_backward_weights(const DenseShape& shape, std::size_t batch, const float* x, const float* dy, float scale, float decay, float* packed,
-                            float bias_decay, float* bias, const Threads& threads);
+void dense_backward_weights(const DenseShape& shape, std::size_t batch, const float* x, const float* dy, float scale, float decay,
+                            float* packed, float bias_decay, float* bias, const Threads& threads);
 
 }  // namespace silosum::kernels

@@ -117,7 +117,7 @@ void backward_input_range(const DenseBackwardInput& work, const DenseRange& rang
                 tile.y = work.dx + row * in + column;
                 tile.start = block == 0 ? nullptr : tile.y;
                 tile.start_row = in;
-                tile.gate = work.relu_output == nullptr || block + outputs < out ? nullptr : work.relu_output + row * in + column;
+                tile.gate = work.relu_output == nullptr ? nullptr : work.relu_output + row * in + column;
                 functions[rows - 1](tile);
             });
         }

@@ -11,7 +11,8 @@ enum class Isa { portable, neon, avx2, avx512 };
 
 /// The best instruction set that this processor and this build offer.
 [[nodiscard]] Isa best_isa();
-/// All usable ones, best first; "portable" is always among them.
+/// All usable ones, best first. The last is what the compiler's flags take for granted: "portable" in an ordinary build for x86,
+/// "neon" on Arm, the machine's own set with -march=native.
 [[nodiscard]] std::vector<Isa> usable_isas();
 /// Makes every kernel of this process use the given set. Throws UsageError where it is not usable.
 void use_isa(Isa isa);

@@ -39,7 +39,7 @@ def rounds_text(value):
 # Name of the runs (before -seedN), what is measured, how, how it is shown, what was published and by whom.
 ROWS = [
     ("heart_disease-lr0.001", "accuracy, pooled test", last_accuracy, "{:.3f}".format, "0.748 +- 0.027", "FLamby, FedAvg at 0.001"),
-    ("heart_disease-lr0.03", "accuracy, pooled test", last_accuracy, "{:.3f}".format, "0.748 +- 0.027", "FLamby, FedAvg at 0.001"),
+    ("heart_disease-lr0.005", "accuracy, pooled test", last_accuracy, "{:.3f}".format, "0.748 +- 0.027", "FLamby, FedAvg at 0.001"),
     ("mnist_2nn_iid", "rounds to 97 %", rounds_to(0.97), rounds_text, "87", f"{MCMAHAN}, table 1"),
     ("mnist_2nn_pathological", "rounds to 97 %", rounds_to(0.97), rounds_text, "664", f"{MCMAHAN}, table 1"),
     ("mnist_cnn_iid", "rounds to 99 %", rounds_to(0.99), rounds_text, "20", f"{MCMAHAN}, table 2"),

@@ -52,10 +52,18 @@ run_tests() {
 }
 
 for preset in "${presets[@]}"; do
-    build "$preset"
     case $preset in
-        asan) run_tests asan --label-regex '^(unit|mpi)$' ;;
-        tsan) run_tests tsan --label-regex '^threads$' ;;
-        *) if [[ $quick == yes ]]; then run_tests "$preset" --label-regex '^(unit|mpi)$'; else run_tests "$preset"; fi ;;
+        asan)
+            build asan unit_tests mpi_tests
+            run_tests asan --label-regex 'unit|mpi'
+            ;;
+        tsan)
+            build tsan threads_tests
+            run_tests tsan --label-regex threads
+            ;;
+        *)
+            build "$preset"
+            if [[ $quick == yes ]]; then run_tests "$preset" --label-regex 'unit|mpi'; else run_tests "$preset"; fi
+            ;;
     esac
 done

@@ -24,7 +24,9 @@ std::vector<std::string> names() {
 
 }  // namespace
 
-std::span<const AlgorithmRow> algorithm_list() { return rows; }
+std::span<const AlgorithmRow> algorithm_list() {
+    return rows;
+}
 
 void AlgorithmConfig::add_to(Options& options) {
     std::string help = "How silos train and the global model moves:";

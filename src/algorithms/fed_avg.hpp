@@ -6,7 +6,9 @@
 namespace silosum {
 
 /// The server step for one coordinate.
-[[nodiscard]] constexpr double fed_avg_step(double x, double lr, double mean) { return x + lr * mean; }
+[[nodiscard]] constexpr double fed_avg_step(double x, double lr, double mean) {
+    return x + lr * mean;
+}
 
 /// x <- x + lr * sum_i w_i (y_i - x) / sum_i w_i over the participants (the paper's erratum on the denominator applies).
 class FedAvg : public Algorithm {

@@ -34,18 +34,42 @@ public:
         std::memset(static_cast<void*>(data_.get()), 0, bytes);
     }
 
-    [[nodiscard]] T* data() { return data_.get(); }
-    [[nodiscard]] const T* data() const { return data_.get(); }
-    [[nodiscard]] std::size_t size() const { return size_; }
-    [[nodiscard]] bool empty() const { return size_ == 0; }
-    [[nodiscard]] T& operator[](std::size_t i) { return data_.get()[i]; }
-    [[nodiscard]] const T& operator[](std::size_t i) const { return data_.get()[i]; }
-    [[nodiscard]] std::span<T> span() { return {data_.get(), size_}; }
-    [[nodiscard]] std::span<const T> span() const { return {data_.get(), size_}; }
-    [[nodiscard]] T* begin() { return data(); }
-    [[nodiscard]] T* end() { return data() + size_; }
-    [[nodiscard]] const T* begin() const { return data(); }
-    [[nodiscard]] const T* end() const { return data() + size_; }
+    [[nodiscard]] T* data() {
+        return data_.get();
+    }
+    [[nodiscard]] const T* data() const {
+        return data_.get();
+    }
+    [[nodiscard]] std::size_t size() const {
+        return size_;
+    }
+    [[nodiscard]] bool empty() const {
+        return size_ == 0;
+    }
+    [[nodiscard]] T& operator[](std::size_t i) {
+        return data_.get()[i];
+    }
+    [[nodiscard]] const T& operator[](std::size_t i) const {
+        return data_.get()[i];
+    }
+    [[nodiscard]] std::span<T> span() {
+        return {data_.get(), size_};
+    }
+    [[nodiscard]] std::span<const T> span() const {
+        return {data_.get(), size_};
+    }
+    [[nodiscard]] T* begin() {
+        return data();
+    }
+    [[nodiscard]] T* end() {
+        return data() + size_;
+    }
+    [[nodiscard]] const T* begin() const {
+        return data();
+    }
+    [[nodiscard]] const T* end() const {
+        return data() + size_;
+    }
 
 private:
     static constexpr std::size_t huge = std::size_t{1} << 21;

@@ -1,17 +1,19 @@
 #include "base/options.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <limits>
 #include <set>
 #include <sstream>
 
+#include <fmt/format.h>
 #include <boost/program_options/errors.hpp>
 #include <boost/program_options/options_description.hpp>
 #include <boost/program_options/parsers.hpp>
-#include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
@@ -51,24 +53,25 @@ std::vector<std::string> parse_list(const std::string& text) {
 }
 
 std::string value_text(const Options::Field& field) {
-    return std::visit(Overloaded{[](const bool* v) { return std::string(*v ? "true" : "false"); },
-                                 [](const std::int64_t* v) { return fmt::format("{}", *v); },
-                                 [](const std::uint64_t* v) { return fmt::format("{}", *v); },
-                                 [](const double* v) { return fmt::format("{}", *v); },
-                                 [](const std::string* v) { return *v; },
-                                 [](const std::vector<std::string>* v) { return join(*v, ", "); }},
-                      field);
+    return std::visit(
+        Overloaded{[](const bool* v) { return std::string(*v ? "true" : "false"); },
+                   [](const std::int64_t* v) { return fmt::format("{}", *v); },
+                   [](const std::uint64_t* v) { return fmt::format("{}", *v); }, [](const double* v) { return fmt::format("{}", *v); },
+                   [](const std::string* v) { return *v; }, [](const std::vector<std::string>* v) { return join(*v, ", "); }},
+        field);
 }
 
 std::string kind_text(const Options::Field& field) {
-    return std::visit(Overloaded{[](const bool*) { return "true or false"; }, [](const std::int64_t*) { return "a whole number"; },
-                                 [](const std::uint64_t*) { return "a whole number, not negative"; },
-                                 [](const double*) { return "a number"; }, [](const std::string*) { return "text"; },
-                                 [](const std::vector<std::string>*) { return "a list"; }},
-                      field);
+    return std::visit(
+        Overloaded{[](const bool*) { return "true or false"; }, [](const std::int64_t*) { return "a whole number"; },
+                   [](const std::uint64_t*) { return "a whole number, not negative"; }, [](const double*) { return "a number"; },
+                   [](const std::string*) { return "text"; }, [](const std::vector<std::string>*) { return "a list"; }},
+        field);
 }
 
-std::string section_of(const std::string& name) { return name.substr(0, name.find('.')); }
+std::string section_of(const std::string& name) {
+    return name.substr(0, name.find('.'));
+}
 
 }  // namespace
 
@@ -143,9 +146,7 @@ Options::Option& Options::add(const std::string& name, std::vector<std::string>*
 void Options::set(const std::string& name, const std::string& raw, const std::filesystem::path& base, std::vector<std::string>& problems) {
     const auto found = std::find_if(options_.begin(), options_.end(), [&](const Option& o) { return o.name == name; });
     if (found == options_.end()) {
-        std::vector<std::string> names;
-        for (const auto& option : options_) names.push_back(option.name);
-        const std::string nearest = nearest_name(name, names);
+        const std::string nearest = nearest_key(name);
         problems.push_back(nearest.empty() ? fmt::format("unknown key \"{}\"; `silosum train --help` lists the known ones", name)
                                            : fmt::format("unknown key \"{}\"; did you mean \"{}\"?", name, nearest));
         return;
@@ -156,8 +157,8 @@ void Options::set(const std::string& name, const std::string& raw, const std::fi
     const auto wrong_kind = [&] { problems.push_back(fmt::format("{} = \"{}\": must be {}", name, text, kind_text(option.field))); };
     const auto in_range = [&](double value) {
         if (std::isfinite(value) && option.range.contains(value)) return true;
-        problems.push_back(fmt::format("{} = {}: must be {}", name, text,
-                                       option.range.text().empty() ? "finite" : "in range " + option.range.text()));
+        problems.push_back(
+            fmt::format("{} = {}: must be {}", name, text, option.range.text().empty() ? "finite" : "in range " + option.range.text()));
         return false;
     };
     const auto number = [&](auto* field) {
@@ -194,7 +195,21 @@ void Options::set(const std::string& name, const std::string& raw, const std::fi
                option.field);
 }
 
-void Options::read_ini(std::istream& stream, const std::string& source, const std::filesystem::path& base, std::vector<std::string>& problems) {
+// "lr" outside of a section, or in another one, is meant as "local.lr".
+std::string Options::nearest_key(const std::string& name) const {
+    std::vector<std::string> names;
+    for (const auto& option : options_) names.push_back(option.name);
+    std::string nearest = nearest_name(name, names);
+    if (!nearest.empty()) return nearest;
+    const std::string key = name.substr(name.rfind('.') + 1);
+    for (const auto& known : names) {
+        if (known.substr(known.rfind('.') + 1) == key) nearest = nearest.empty() ? known : nearest + "\" or \"" + known;
+    }
+    return nearest;
+}
+
+void Options::read_ini(std::istream& stream, const std::string& source, const std::filesystem::path& base,
+                       std::vector<std::string>& problems) {
     const po::options_description none;
     std::set<std::string> seen;
     try {
@@ -210,15 +225,27 @@ void Options::read_ini(std::istream& stream, const std::string& source, const st
     }
 }
 
+// The resolved configuration is a file, too: what it cannot hold must not come in by a flag or a folder's name.
+void Options::check_texts(std::vector<std::string>& problems) const {
+    for (const auto& option : options_) {
+        const std::string text = value_text(option.field);
+        if (text.find_first_of("#\n") == std::string::npos) continue;
+        problems.push_back(
+            fmt::format("{} = {}: must hold no # and no line break, which end a value in a configuration; rename it", option.name, text));
+    }
+}
+
 // Whether a key is used can only be told from valid values.
 void Options::check_use(std::vector<std::string>& problems) const {
+    check_texts(problems);
     if (!problems.empty()) return;
     for (const auto& option : options_) {
         if (option.was_set && option.used && !option.used()) {
             problems.push_back(fmt::format("{} is not used with {}; remove it", option.name, option.unused_reason()));
         } else if (option.problem) {
             if (const std::string text = option.problem(); !text.empty()) {
-                problems.push_back(fmt::format("{} = {}: {}", option.name, value_text(option.field), text));
+                const std::string value = value_text(option.field);
+                problems.push_back(fmt::format("{}{}: {}", option.name, value.empty() ? "" : " = " + value, text));
             }
         }
     }
@@ -236,8 +263,9 @@ std::vector<std::string> Options::load(const std::filesystem::path& file, const 
     std::vector<std::string> problems;
     if (!file.empty()) {
         std::ifstream stream(file);
-        require(stream.good() && !std::filesystem::is_directory(file), "cannot read configuration {}: no such file, or no permission",
-                file.string());
+        const bool is_folder = std::filesystem::is_directory(file);
+        require(stream.good() && !is_folder, "cannot read the configuration {}: {}", file.string(),
+                is_folder ? "it is a folder" : std::strerror(errno));
         read_ini(stream, file.string(), std::filesystem::absolute(file).parent_path(), problems);
     }
     std::set<std::string> seen;
@@ -254,6 +282,8 @@ std::vector<std::string> Options::load(const std::filesystem::path& file, const 
             value = flag.substr(equals + 1);
         } else if (i + 1 < flags.size() && !flags[i + 1].starts_with("--")) {
             value = flags[++i];
+        } else if (is_switch(name)) {
+            value = "true";
         } else {
             problems.push_back(fmt::format("--{} needs a value", name));
             continue;
@@ -266,6 +296,11 @@ std::vector<std::string> Options::load(const std::filesystem::path& file, const 
     }
     check_use(problems);
     return problems;
+}
+
+bool Options::is_switch(const std::string& name) const {
+    return std::any_of(options_.begin(), options_.end(),
+                       [&](const Option& o) { return o.name == name && std::holds_alternative<bool*>(o.field); });
 }
 
 bool Options::was_set(const std::string& name) const {
@@ -290,9 +325,8 @@ std::string Options::fingerprint_text(const std::vector<std::string>& without) c
     std::string text;
     for (const auto& option : options_) {
         if (option.used && !option.used()) continue;
-        const bool skipped = std::any_of(without.begin(), without.end(), [&](const std::string& name) {
-            return option.name == name || section_of(option.name) == name;
-        });
+        const bool skipped = std::any_of(without.begin(), without.end(),
+                                         [&](const std::string& name) { return option.name == name || section_of(option.name) == name; });
         if (!skipped) text += fmt::format("{}={}\n", option.name, value_text(option.field));
     }
     return text;
@@ -302,8 +336,8 @@ std::string Options::as_help() const {
     std::string text;
     for (const auto& option : options_) {
         std::string allowed = option.words.empty() ? option.range.text() : join(option.words, "|");
-        text += fmt::format("  --{} (default: {}{}{})\n      {}\n", option.name,
-                            option.default_text.empty() ? "none" : option.default_text, allowed.empty() ? "" : "; ", allowed, option.help);
+        text += fmt::format("  --{} (default: {}{}{})\n      {}\n", option.name, option.default_text.empty() ? "none" : option.default_text,
+                            allowed.empty() ? "" : "; ", allowed, option.help);
     }
     return text;
 }
@@ -319,8 +353,8 @@ std::string Options::as_markdown() const {
         const std::string allowed = option.words.empty()
                                         ? kind_text(option.field) + (option.range.text().empty() ? "" : ", " + option.range.text())
                                         : join(option.words, ", ");
-        text += fmt::format("| `{}` | {} | {} | {} |\n", option.name,
-                            option.default_text.empty() ? "" : "`" + option.default_text + "`", allowed, option.help);
+        text += fmt::format("| `{}` | {} | {} | {} |\n", option.name, option.default_text.empty() ? "" : "`" + option.default_text + "`",
+                            allowed, option.help);
     }
     return text;
 }

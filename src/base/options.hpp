@@ -22,10 +22,18 @@ struct Range {
     [[nodiscard]] bool contains(double value) const;
     [[nodiscard]] std::string text() const;  // ">= 0", "(0, 1)", ""
 };
-[[nodiscard]] inline Range at_least(double low) { return {.low = low}; }
-[[nodiscard]] inline Range above(double low) { return {.low = low, .low_open = true}; }
-[[nodiscard]] inline Range between(double low, double high) { return {.low = low, .high = high}; }
-[[nodiscard]] inline Range from_up_to(double low, double high) { return {.low = low, .high = high, .high_open = true}; }
+[[nodiscard]] inline Range at_least(double low) {
+    return {.low = low};
+}
+[[nodiscard]] inline Range above(double low) {
+    return {.low = low, .low_open = true};
+}
+[[nodiscard]] inline Range between(double low, double high) {
+    return {.low = low, .high = high};
+}
+[[nodiscard]] inline Range from_up_to(double low, double high) {
+    return {.low = low, .high = high, .high_open = true};
+}
 
 /// Set of declared options bound to fields. Fields must outlive it.
 class Options {
@@ -68,7 +76,8 @@ public:
     Option& add(const std::string& name, std::string* field, const std::string& value, const std::string& help);
     Option& add(const std::string& name, std::vector<std::string>* field, const std::vector<std::string>& value, const std::string& help);
 
-    /// Reads the file ("" for none), then flags "--section.key value" or "--section.key=value". Returns every problem found:
+    /// Reads the file ("" for none), then flags "--section.key value", "--section.key=value" or, for true, "--section.key". Returns every
+    /// problem found:
     /// unknown names with the nearest valid one, duplicates, values of the wrong kind or out of range, keys that are not used.
     /// Throws UsageError only when the file cannot be read at all.
     [[nodiscard]] std::vector<std::string> load(const std::filesystem::path& file, const std::vector<std::string>& flags);
@@ -91,6 +100,9 @@ private:
     void set(const std::string& name, const std::string& value, const std::filesystem::path& base, std::vector<std::string>& problems);
     void read_ini(std::istream& stream, const std::string& source, const std::filesystem::path& base, std::vector<std::string>& problems);
     void check_use(std::vector<std::string>& problems) const;
+    void check_texts(std::vector<std::string>& problems) const;
+    [[nodiscard]] bool is_switch(const std::string& name) const;
+    [[nodiscard]] std::string nearest_key(const std::string& name) const;
 
     std::vector<Option> options_;
 };

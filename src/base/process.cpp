@@ -40,17 +40,27 @@ std::size_t status_bytes(const std::string& name) {
 
 }  // namespace
 
-double wall_seconds() { return clock_seconds(CLOCK_MONOTONIC); }
-double cpu_seconds() { return clock_seconds(CLOCK_PROCESS_CPUTIME_ID); }
+double wall_seconds() {
+    return clock_seconds(CLOCK_MONOTONIC);
+}
+double cpu_seconds() {
+    return clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+}
 
-std::size_t resident_bytes() { return status_bytes("VmRSS"); }
-std::size_t peak_resident_bytes() { return status_bytes("VmHWM"); }
+std::size_t resident_bytes() {
+    return status_bytes("VmRSS");
+}
+std::size_t peak_resident_bytes() {
+    return status_bytes("VmHWM");
+}
 
 void watch_stop_signals() {
     for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) std::signal(signal, remember_signal);
 }
 
-int stop_signal() { return received_signal; }
+int stop_signal() {
+    return received_signal;
+}
 
 bool output_is_watched() {
     if (isatty(STDOUT_FILENO) == 0) return false;

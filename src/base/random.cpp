@@ -23,8 +23,8 @@ std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::a
 
 // The purpose joins the seed in the key by one block of the generator itself, so that all 64 bits of the seed count.
 Random::Random(std::uint64_t seed, Purpose purpose, std::uint32_t silo, std::uint32_t round) : silo_(silo), round_(round) {
-    const auto mixed = philox({static_cast<std::uint32_t>(purpose), 0, 0, 0},
-                              {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+    const auto mixed =
+        philox({static_cast<std::uint32_t>(purpose), 0, 0, 0}, {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
     key_ = {mixed[0], mixed[1]};
 }
 

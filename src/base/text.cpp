@@ -49,6 +49,10 @@ std::string unknown_name(std::string_view what, std::string_view word, std::span
     return fmt::format("unknown {} \"{}\";{} known: {}", what, word, hint, join(known, ", "));
 }
 
+std::string counted(std::size_t count, std::string_view what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 std::vector<std::string> split(std::string_view text, char separator) {
     std::vector<std::string> parts;
     std::size_t begin = 0;

@@ -14,6 +14,9 @@ namespace silosum {
 /// `unknown WHAT "word"; did you mean "x"? known: a, b, c`
 [[nodiscard]] std::string unknown_name(std::string_view what, std::string_view word, std::span<const std::string> known);
 
+/// "1 rank", "3 ranks"
+[[nodiscard]] std::string counted(std::size_t count, std::string_view what);
+
 [[nodiscard]] std::vector<std::string> split(std::string_view text, char separator);
 [[nodiscard]] std::string trim(std::string_view text);
 [[nodiscard]] std::string join(std::span<const std::string> words, std::string_view separator);

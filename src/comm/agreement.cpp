@@ -12,6 +12,9 @@ namespace silosum {
 
 namespace {
 
+// A full disk may fail on a thousand ranks, each with the name of another file.
+constexpr std::size_t most_messages = 8;
+
 std::string ranks_text(const std::vector<std::string>& ranks) {
     return (ranks.size() == 1 ? "rank " : "ranks ") + join(ranks, ", ");
 }
@@ -38,9 +41,10 @@ void agree_on_error(const Communicator& communicator, const std::optional<Error>
     }
     const bool all_say_the_same = ranks.front().size() == codes.size();
     std::vector<std::string> lines;
-    for (std::size_t i = 0; i < messages.size(); ++i) {
+    for (std::size_t i = 0; i < std::min(messages.size(), most_messages); ++i) {
         lines.push_back(all_say_the_same ? messages[i] : ranks_text(ranks[i]) + ": " + messages[i]);
     }
+    if (messages.size() > most_messages) lines.push_back(fmt::format("and {} more of this kind", messages.size() - most_messages));
     throw AgreedError(static_cast<ExitCode>(*failed), join(lines, "\n"));
 }
 

@@ -11,7 +11,7 @@
 namespace silosum {
 
 /// Collective. Returns when no rank has an error. Otherwise every rank throws the same AgreedError: the code of the lowest rank that
-/// has an error, and all different messages, a line each, with the ranks they come from.
+/// has an error, and the different messages (the first eight), a line each, with the ranks they come from.
 void agree_on_error(const Communicator& communicator, const std::optional<Error>& error);
 
 /// Collective. The error of rank 0, if it has one, becomes the same AgreedError on every rank; other ranks give nothing.

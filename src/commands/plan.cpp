@@ -2,15 +2,16 @@
 
 #include <algorithm>
 #include <charconv>
-#include <set>
 
 #include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "base/process.hpp"
+#include "base/text.hpp"
 #include "comm/mpi.hpp"
 #include "config/assemble.hpp"
 #include "config/needs.hpp"
+#include "federation/features.hpp"
 #include "kernels/isa.hpp"
 #include "privacy/fixed_point.hpp"
 
@@ -39,7 +40,8 @@ int take_ranks(std::vector<std::string>& flags) {
         require(joined || flag + 1 != flags.end(), "--ranks needs a number");
         const std::string text = joined ? flag->substr(8) : *(flag + 1);
         const auto result = std::from_chars(text.data(), text.data() + text.size(), ranks);
-        require(result.ec == std::errc() && result.ptr == text.data() + text.size() && ranks >= 1, "--ranks {}: must be a whole number from 1 on", text);
+        require(result.ec == std::errc() && result.ptr == text.data() + text.size() && ranks >= 1,
+                "--ranks {}: must be a whole number from 1 on", text);
         flags.erase(flag, flag + (joined ? 1 : 2));
         break;
     }
@@ -48,13 +50,13 @@ int take_ranks(std::vector<std::string>& flags) {
 
 void print_exchange(const RunConfig& config, const Census& census) {
     const std::size_t silos = Selection(config.selection, census.silos.size(), config.run.seed).silos_per_round();
-    const bool uniform = config.exchange.weights == "uniform";
-    const std::uint64_t largest = uniform ? 1 : census.largest_train();
-    const double max_weight = config.exchange.max_weight > 0 ? static_cast<double>(config.exchange.max_weight) : power_of_two_from(static_cast<double>(largest));
-    const auto plan = plan_encoding(static_cast<unsigned>(config.exchange.ring_bits), silos, config.exchange.range_value, static_cast<std::uint64_t>(max_weight));
-    const std::uint64_t weight_sum = uniform ? silos : census.rows(&SiloEntry::train) * silos / census.silos.size();
-    fmt::print("\nexchange: {} of {} silos a round, {}-bit ring, range {} ({}), rounding error of a mean at most {:.2e}\n", silos, census.silos.size(),
-               config.exchange.ring_bits, config.exchange.range_value, config.exchange.range, plan.error_bound(std::max<std::uint64_t>(1, weight_sum)));
+    const std::uint64_t weight = largest_weight(config.exchange, census.largest_train());
+    const auto plan = plan_encoding(static_cast<unsigned>(config.exchange.ring_bits), silos, config.exchange.range_value, weight);
+    const bool is_uniform = config.exchange.weights == "uniform";
+    const std::uint64_t weight_sum = is_uniform ? silos : census.rows(&SiloEntry::train) * silos / census.silos.size();
+    fmt::print("\nexchange: {} of {} silos a round, {}-bit ring, range {} ({}), rounding error of a mean at most {:.2e}\n", silos,
+               census.silos.size(), config.exchange.ring_bits, config.exchange.range_value, config.exchange.range,
+               plan.error_bound(std::max<std::uint64_t>(1, weight_sum)));
 }
 
 int plan(const std::vector<std::string>& arguments) {
@@ -76,20 +78,23 @@ int plan(const std::vector<std::string>& arguments) {
     require<DataError>(!files.empty(), "data.shards names no shard; make some with `silosum shard`");
     for (const auto& file : files) {
         const Shard shard = read_shard(file);
-        if (census.silos.empty()) census.problem = shard.problem;
-        require<DataError>(shard.problem == census.problem, "silos do not fit together: {} is {}, the first one {}", file.string(), to_string(shard.problem),
-                           to_string(census.problem));
-        census.silos.push_back({shard.silo, file.string(), shard.fingerprint, shard.train.rows, shard.validation.rows, shard.test.rows});
+        census.add(declaration_of(shard));
         shard_bytes.push_back(bytes_of(shard));
     }
-    const std::size_t test_bytes = config.evaluation.common_test.empty() ? 0 : bytes_of(read_test_shard(config.evaluation.common_test));
+    check_rules(config.evaluation, census);
+    check_class_weights(config.data, census.problem);
+    const std::size_t test_bytes =
+        config.evaluation.common_test.empty() ? 0 : bytes_of(read_common_test(config.evaluation, census.problem));
     if (ranks == 0) ranks = static_cast<int>(census.silos.size());
 
     const auto layers = layers_for(config.model, census.problem);
     const Threads threads(1);
     const Sequential network(layers, census.problem, config.model.loss, threads, 1);
-    fmt::print("{} silos on {} ranks: {} train rows, the largest silo {}\n", census.silos.size(), ranks, census.rows(&SiloEntry::train), census.largest_train());
-    if (static_cast<std::size_t>(ranks) > census.silos.size()) fmt::print("{} ranks have no silo\n", static_cast<std::size_t>(ranks) - census.silos.size());
+    if (!config.run.warm_start.empty()) (void)first_parameters(config, network);
+    const auto rank_count = static_cast<std::size_t>(ranks);
+    fmt::print("{} on {}: {} train rows, the largest silo {}\n", counted(census.silos.size(), "silo"), counted(rank_count, "rank"),
+               census.rows(&SiloEntry::train), census.largest_train());
+    if (rank_count > census.silos.size()) fmt::print("{} without a silo\n", counted(rank_count - census.silos.size(), "rank"));
     fmt::print("{}: {}\n{} parameters ({})\n", to_string(census.problem), layers_text(layers), network.layout().size(),
                size_text(network.layout().size() * sizeof(float)));
     fmt::print("{} rounds of {} optimiser steps at the largest silo\n", config.run.rounds, config.local.steps_for(census.largest_train()));

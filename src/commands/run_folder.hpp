@@ -1,6 +1,7 @@
 // The folder of a run: what is in it, and when it may be used.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -18,8 +19,12 @@ struct RunFolder {
     [[nodiscard]] std::filesystem::path best() const { return path / "best.h5"; }
     [[nodiscard]] std::filesystem::path checkpoints() const { return path / "checkpoints"; }
 
-    /// For one rank. Makes the folder, or refuses one that holds another run unless it is to be resumed or overwritten.
+    /// For one rank, as all below. Makes the folder, or refuses one that holds another run unless it is to be resumed or overwritten.
     void prepare(const RunSettings& settings) const;
+    /// Removes what an earlier run left there, where it is to be overwritten.
+    void clear(const RunSettings& settings) const;
+    /// Whether model and summary are those of a run that ended after so many rounds, for that reason.
+    [[nodiscard]] bool is_complete(std::uint64_t rounds, const std::string& stop_reason) const;
     /// Writes the resolved configuration.
     void write_config(const RunConfig& config) const;
 };

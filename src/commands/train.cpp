@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/process.hpp"
+#include "base/text.hpp"
 #include "base/version.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
@@ -26,7 +27,8 @@ namespace {
 
 constexpr const char* usage =
     "usage: [mpirun -np RANKS] silosum train CONFIG [--section.key value ...]\n\n"
-    "Trains one model over the silos whose shards the configuration names. Any key of the configuration can be given as a flag, which wins.\n\n";
+    "Trains one model over the silos whose shards the configuration names. Any key of the configuration can be given as a flag, which "
+    "wins.\n\n";
 
 // All of one training job on one rank.
 class Job {
@@ -40,21 +42,19 @@ public:
 
     int run() {
         if (leads()) fmt::print("silosum {}  {}\n", version, config_.run.dir);
-        succeed_on_all(world_, [&] {
-            if (leads()) folder_.prepare(config_.run);
-        });
+        succeed_on_first(world_, [&] { folder_.prepare(config_.run); });
         assembly_ = assemble(world_, config_, *threads_);
         introduce();
         Parameters initial;
         if (config_.evaluation.compare_local) initial = copy_of(assembly_.federation->global);
-        const std::uint64_t first = add_observers_and_restore();
-        if (first > config_.run.rounds) {
-            if (leads()) fmt::print("nothing left to do: {} of {} rounds are trained\n", first - 1, config_.run.rounds);
-            return static_cast<int>(ExitCode::done);
-        }
+        add_measuring_observers();
+        succeed_on_first(world_, [&] { folder_.clear(config_.run); });  // all is well so far: only now may the earlier run go
+        const std::uint64_t done = restore();
+        const std::string stop_reason = stopping_->reason_to_stop();
+        if (done >= config_.run.rounds || !stop_reason.empty()) return leave_trained({.rounds = done, .stop_reason = stop_reason}, initial);
+        add_writing_observers(done);
         watch_stop_signals();
-        const Outcome outcome = run_synchronous(*assembly_.federation, {.number = first, .total = config_.run.rounds, .participants = {}});
-        return finish(outcome, initial);
+        return finish(train(done + 1), initial);
     }
 
 private:
@@ -70,38 +70,42 @@ private:
         if (!leads()) return;
         const auto& fed = *assembly_.federation;
         const std::size_t silos = fed.census.silos.size();
-        fmt::print("{} silos on {} ranks ({}, {} thread{} each): {} train, {} validation, {} test rows\n", silos, world_.size(),
-                   assembly_.identity.isa, config_.run.threads, config_.run.threads == 1 ? "" : "s", fed.census.rows(&SiloEntry::train),
-                   fed.census.rows(&SiloEntry::validation), fed.census.rows(&SiloEntry::test));
+        fmt::print("{} on {} ({}, {} each): {} train, {} validation, {} test rows\n", counted(silos, "silo"),
+                   counted(static_cast<std::size_t>(world_.size()), "rank"), assembly_.identity.isa, counted(config_.run.threads, "thread"),
+                   fed.census.rows(&SiloEntry::train), fed.census.rows(&SiloEntry::validation), fed.census.rows(&SiloEntry::test));
         if (static_cast<std::size_t>(world_.size()) > silos) {
-            fmt::print("{} ranks have no silo: they own slices of the model and join every sum\n", static_cast<std::size_t>(world_.size()) - silos);
+            const std::size_t without = static_cast<std::size_t>(world_.size()) - silos;
+            fmt::print("{} without a silo: {} of the model and {} every sum\n", counted(without, "rank"),
+                       without == 1 ? "it owns a slice" : "they own slices", without == 1 ? "joins" : "join");
         }
         fmt::print("{}: {}; {} parameters\n", to_string(fed.census.problem), assembly_.description.layers, fed.global.values.size());
         std::fflush(stdout);
     }
 
-    // Observers run in this order. Returns the first round to train.
-    std::uint64_t add_observers_and_restore() {
+    template <class T, class... Arguments>
+    T* observe_with(Arguments&&... arguments) {
+        auto observer = std::make_unique<T>(std::forward<Arguments>(arguments)...);
+        T* const place = observer.get();
+        assembly_.federation->observers.push_back(std::move(observer));
+        return place;
+    }
+
+    // Observers run in the order in which they are added. These two sets are apart because a checkpoint is restored in between.
+    void add_measuring_observers() {
         Federation& fed = *assembly_.federation;
-        auto evaluation = std::make_unique<Evaluation>(config_.evaluation, fed, assembly_.common_test);
-        std::unique_ptr<Stopping> stopping;
-        succeed_on_all(world_, [&] {
-            stopping = std::make_unique<Stopping>(config_.evaluation, fed, *evaluation, [this](std::uint64_t round) { save(folder_.best(), round); });
-        });
-        stopping_ = stopping.get();
-        evaluation_ = evaluation.get();
-        const std::uint64_t done = restore(*stopping);
-        auto checkpointer = std::make_unique<Checkpointer>(config_.checkpoint, folder_.checkpoints(), assembly_.identity, fed, *stopping);
-        fed.observers.push_back(std::make_unique<RoundFacts>(fed));
-        fed.observers.push_back(std::move(evaluation));
-        fed.observers.push_back(std::move(stopping));
-        succeed_on_all(world_, [&] {
-            if (leads()) folder_.write_config(config_);
-            fed.observers.push_back(std::make_unique<Recorder>(leads() ? folder_.metrics() : std::filesystem::path(), done));
-        });
-        fed.observers.push_back(std::move(checkpointer));
-        fed.observers.push_back(std::make_unique<Progress>(progress_style(), done + 1));
-        return done + 1;
+        observe_with<RoundFacts>(fed);
+        evaluation_ = observe_with<Evaluation>(config_.evaluation, fed, assembly_.common_test);
+        const auto save_best = [this](std::uint64_t round) { save(folder_.best(), round); };
+        succeed_on_all(world_, [&] { stopping_ = observe_with<Stopping>(config_.evaluation, fed, *evaluation_, save_best); });
+    }
+
+    void add_writing_observers(std::uint64_t done) {
+        succeed_on_first(world_, [&] { folder_.write_config(config_); });
+        observe_with<Recorder>(world_, folder_.metrics(), done);
+        checkpointer_ =
+            observe_with<Checkpointer>(config_.checkpoint, folder_.checkpoints(), assembly_.identity, *assembly_.federation, *stopping_);
+        checkpointer_->set_last_good(restored_from_);
+        observe_with<Progress>(progress_style(), done + 1);
     }
 
     [[nodiscard]] ProgressStyle progress_style() const {
@@ -111,29 +115,60 @@ private:
     }
 
     // Rank 0 finds the checkpoint; returns the rounds that are done.
-    std::uint64_t restore(Stopping& stopping) {
+    std::uint64_t restore() {
         std::string found_text;
-        succeed_on_all(world_, [&] {
-            if (!leads() || config_.run.resume != "auto") return;
+        succeed_on_first(world_, [&] {
+            if (config_.run.resume != "auto") return;
             std::vector<std::string> warnings;
             const auto found = find_checkpoint(folder_.checkpoints(), warnings);
-            for (const auto& warning : warnings) fmt::print(stderr, "silosum: {}\n", warning);
-            require<DataError>(found || warnings.empty(), "no good checkpoint is left in {}; remove the folder to start anew", folder_.checkpoints().string());
-            if (found) found_text = nlohmann::json{{"folder", found->folder.string()}, {"round", found->round}, {"manifest", found->manifest}}.dump();
+            for (const auto& warning : warnings) fmt::print(stderr, "silosum: warning: {}\n", warning);
+            if (found)
+                found_text =
+                    nlohmann::json{{"folder", found->folder.string()}, {"round", found->round}, {"manifest", found->manifest}}.dump();
         });
         broadcast_text(world_, found_text, 0);
         if (found_text.empty()) return 0;
         const auto json = nlohmann::json::parse(found_text);
         const FoundCheckpoint found{json["folder"].get<std::string>(), json["round"], json["manifest"]};
-        restore_checkpoint(found, assembly_.identity, *assembly_.federation, stopping);
+        restore_checkpoint(found, assembly_.identity, *assembly_.federation, *stopping_);
+        restored_from_ = found.folder;
         if (leads()) fmt::print("resumed after round {} from {}\n", found.round, found.folder.string());
         return found.round;
     }
 
+    Outcome train(std::uint64_t first) {
+        try {
+            return run_synchronous(*assembly_.federation, {.number = first, .total = config_.run.rounds, .participants = {}});
+        } catch (const AgreedError& error) {
+            const auto& good = checkpointer_->last_good();
+            const std::string what = error.what();
+            throw AgreedError(error.code(),
+                              what + (what.find('\n') == std::string::npos ? "; " : "\n") +
+                                  (good.empty() ? "no checkpoint was saved before" : "the last good checkpoint is " + good.string()));
+        }
+    }
+
+    // Nothing is left to train. The model and the summary may still be missing, where the earlier start ended between the last checkpoint
+    // and them.
+    int leave_trained(const Outcome& outcome, const Parameters& initial) {
+        if (leads()) {
+            fmt::print("nothing left to train: {} of {} rounds are done{}\n", outcome.rounds, config_.run.rounds,
+                       outcome.stop_reason.empty() ? "" : ", stopped by " + outcome.stop_reason);
+        }
+        std::vector<std::uint64_t> is_complete{leads() && folder_.is_complete(outcome.rounds, outcome.stop_reason) ? 1U : 0U};
+        broadcast(world_, std::span<std::uint64_t>(is_complete), 0);
+        if (is_complete[0] != 0) return static_cast<int>(ExitCode::done);
+        const Round last{.number = outcome.rounds, .total = outcome.rounds, .participants = {}};
+        const Aggregate nothing;
+        RoundReport report{
+            .round = last, .aggregate = nothing, .clock = assembly_.federation->clock, .record = {}, .stop_reason = outcome.stop_reason};
+        evaluation_->after_round(report);
+        return finish(outcome, initial);
+    }
+
     // Collective: rank 0 writes the global model.
     void save(const std::filesystem::path& file, std::uint64_t round) {
-        succeed_on_all(world_, [&] {
-            if (!leads()) return;
+        succeed_on_first(world_, [&] {
             ModelDescription description = assembly_.description;
             description.round = round;
             save_model(file, description, assembly_.federation->global);
@@ -142,25 +177,28 @@ private:
 
     int finish(const Outcome& outcome, const Parameters& initial) {
         save(folder_.model(), outcome.rounds);
-        const bool interrupted = stopping_->signal() != 0 && outcome.rounds < config_.run.rounds;
+        const bool interrupted = stopping_->was_interrupted();
         nlohmann::ordered_json summary = facts(outcome);
         if (config_.evaluation.compare_local && !interrupted) add_comparison(summary, initial, outcome.rounds);
-        succeed_on_all(world_, [&] {
-            if (leads()) write_file_atomically(folder_.summary(), summary.dump(2) + "\n");
-        });
+        summary["peak_rank_bytes"] = peak_of_any_rank();
+        succeed_on_first(world_, [&] { write_file_atomically(folder_.summary(), summary.dump(2) + "\n"); });
         if (leads()) {
-            fmt::print("{} after {} of {} rounds in {}: {}\nmodel sha256 {}\n", outcome.stop_reason.empty() ? "done" : "stopped (" + outcome.stop_reason + ")",
-                       outcome.rounds, config_.run.rounds, duration_text(wall_seconds() - started_), folder_.model().string(),
-                       summary["model_sha256"].get<std::string>());
+            fmt::print("{} after {} of {} rounds in {}: {}\nmodel sha256 {}\n",
+                       outcome.stop_reason.empty() ? "done" : "stopped (" + outcome.stop_reason + ")", outcome.rounds, config_.run.rounds,
+                       duration_text(wall_seconds() - started_), folder_.model().string(), summary["model_sha256"].get<std::string>());
             if (interrupted) fmt::print("a checkpoint is saved; run again with --run.resume auto to go on\n");
             std::fflush(stdout);
         }
         return static_cast<int>(interrupted ? ExitCode::stopped : ExitCode::done);
     }
 
-    nlohmann::ordered_json facts(const Outcome& outcome) {
+    [[nodiscard]] std::uint64_t peak_of_any_rank() const {
         std::vector<std::uint64_t> peak{peak_resident_bytes()};
         all_reduce_max(world_, std::span<std::uint64_t>(peak));
+        return peak[0];
+    }
+
+    nlohmann::ordered_json facts(const Outcome& outcome) {
         const auto& fed = *assembly_.federation;
         nlohmann::ordered_json json{{"silosum", version},
                                     {"rounds", outcome.rounds},
@@ -171,8 +209,7 @@ private:
                                     {"model_sha256", leads() ? fed.global.sha256() : ""},
                                     {"isa", assembly_.identity.isa},
                                     {"threads", config_.run.threads},
-                                    {"wall_seconds", wall_seconds() - started_},
-                                    {"peak_rank_bytes", peak[0]}};
+                                    {"wall_seconds", wall_seconds() - started_}};
         for (const auto& [split, metrics] : evaluation_->latest()) json[split] = metrics.to_json(fed.census.problem.task);
         if (stopping_->state().best) {
             json["best"] = {{"round", stopping_->state().best_round}, {config_.evaluation.best_metric, *stopping_->state().best}};
@@ -183,7 +220,15 @@ private:
     void add_comparison(nlohmann::ordered_json& summary, const Parameters& initial, std::uint64_t rounds) {
         const Task task = assembly_.federation->census.problem.task;
         const std::string metric = task == Task::regression ? "rmse" : "accuracy";
-        const auto rows = compare_local(*assembly_.federation, initial, rounds, assembly_.common_test, config_.data.standardise);
+        std::vector<std::pair<std::string, Metrics>> rows;
+        try {
+            rows = compare_local(*assembly_.federation, initial, rounds, assembly_.common_test, config_.data.standardise);
+        } catch (const AgreedError& error) {
+            // A silo may diverge alone where the federation did not: the model that all have trained is good nevertheless.
+            summary["alone"] = nullptr;
+            if (leads()) fmt::print(stderr, "silosum: warning: no comparison with silos alone: {}\n", error.what());
+            return;
+        }
         if (!leads()) return;
         fmt::print("\n{:<28}{} on {}\n", "trained by", metric, assembly_.common_test ? "the common test" : "the test rows of all silos");
         for (const auto& [silo, metrics] : rows) {
@@ -201,6 +246,8 @@ private:
     Assembly assembly_;
     Evaluation* evaluation_ = nullptr;
     Stopping* stopping_ = nullptr;
+    Checkpointer* checkpointer_ = nullptr;
+    std::filesystem::path restored_from_;
 };
 
 }  // namespace

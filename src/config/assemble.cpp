@@ -18,8 +18,7 @@ namespace {
 // Rank 0 looks into the folders, as they may look different elsewhere.
 std::vector<std::filesystem::path> files_on_all(const Communicator& world, const DataConfig& config) {
     std::string text;
-    succeed_on_all(world, [&] {
-        if (world.rank() != 0) return;
+    succeed_on_first(world, [&] {
         const auto files = shard_files(config.shards);
         require<DataError>(!files.empty(), "data.shards names no shard; make some with `silosum shard`");
         for (const auto& file : files) text += (text.empty() ? "" : "\n") + std::filesystem::absolute(file).string();
@@ -31,38 +30,29 @@ std::vector<std::filesystem::path> files_on_all(const Communicator& world, const
 }
 
 // Where every silo has its own mean and deviation, rows that belong to no silo are standardised with those of all train rows together.
-std::optional<CommonTest> read_common_test(const Communicator& world, const RunConfig& config, const Problem& problem,
-                                           const std::vector<Silo>& silos, Standardisation standardisation) {
+std::optional<CommonTest> common_test_on_all(const Communicator& world, const EvaluationConfig& config, const Problem& problem,
+                                             const std::vector<Silo>& silos, Standardisation standardisation) {
     std::optional<CommonTest> common_test;
-    const auto& file = config.evaluation.common_test;
-    if (file.empty()) return common_test;
+    if (config.common_test.empty()) return common_test;
     if (standardisation.kind == "silo") standardisation = standardisation_of(federated_moments(world, problem, silos));
     succeed_on_all(world, [&] {
-        CommonTest test{read_test_shard(file), {}};
-        require<DataError>(test.shard.problem == problem, "{} is {}, the silos' shards are {}", file, to_string(test.shard.problem), to_string(problem));
+        CommonTest test{read_common_test(config, problem), {}};
         test.features = affine_for(standardisation, test.shard);
         common_test = std::move(test);
     });
     return common_test;
 }
 
+// Rank 0 makes or reads the first model: the mathematical functions of other ranks' libraries may round otherwise.
 void start_model(const Communicator& world, const RunConfig& config, Trainer& trainer, Parameters& global) {
-    if (config.run.warm_start.empty()) {
-        trainer.network().initialise(config.run.seed, config.model.initial_values(), global.values.span());
-        return;
-    }
-    succeed_on_all(world, [&] {
-        if (world.rank() == 0) global = load_parameters(config.run.warm_start, trainer.network().layout());
-    });
+    succeed_on_first(world, [&] { global = first_parameters(config, trainer.network()); });
     broadcast(world, global.values.span(), 0);
 }
 
 }  // namespace
 
 void load_on_all(const Communicator& world, RunConfig& config, const std::filesystem::path& file, const std::vector<std::string>& flags) {
-    succeed_on_all(world, [&] {
-        if (world.rank() == 0) config.load(file, flags);
-    });
+    succeed_on_first(world, [&] { config.load(file, flags); });
     std::string text = config.options.as_ini();
     broadcast_text(world, text, 0);
     succeed_on_all(world, [&] {
@@ -87,6 +77,26 @@ kernels::Isa agree_on_isa(const Communicator& world, const std::string& name) {
     return isa;
 }
 
+Shard read_common_test(const EvaluationConfig& config, const Problem& problem) {
+    Shard shard = read_test_shard(config.common_test);
+    require<DataError>(shard.problem == problem, "eval.common_test: {} is {}, but the silos' shards are {}", config.common_test,
+                       to_string(shard.problem), to_string(problem));
+    return shard;
+}
+
+Parameters first_parameters(const RunConfig& config, const Sequential& network) {
+    if (config.run.warm_start.empty()) {
+        Parameters parameters(network.layout());
+        network.initialise(config.run.seed, config.model.initial_values(), parameters.values.span());
+        return parameters;
+    }
+    try {
+        return load_parameters(config.run.warm_start, network.layout());
+    } catch (const DataError& error) {
+        throw DataError(fmt::format("run.warm_start: {}", error.what()));
+    }
+}
+
 Assembly assemble(const Communicator& world, const RunConfig& config, const Threads& threads) {
     const auto isa = agree_on_isa(world, config.run.isa);
     const auto files = files_on_all(world, config.data);
@@ -94,7 +104,7 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
     Census census = take_census(world, files, silos);
     const Standardisation standardisation = standardise(world, config.data.standardise, census.problem, silos);
     const auto weights = class_weights(world, config.data, census.problem, silos);
-    auto common_test = read_common_test(world, config, census.problem, silos, standardisation);
+    auto common_test = common_test_on_all(world, config.evaluation, census.problem, silos, standardisation);
 
     std::vector<LayerSpec> layers;
     std::optional<Trainer> trainer;
@@ -114,11 +124,16 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
         selection.emplace(config.selection, census.silos.size(), config.run.seed);
         algorithm = make_algorithm(config.algorithm);
     });
-    ExchangeSetup setup{.parameters = global.values.size(), .hosted = {}, .silos_per_round = selection->silos_per_round(), .largest_shard = census.largest_train(), .numbers = 2};
+    ExchangeSetup setup{.parameters = global.values.size(),
+                        .hosted = {},
+                        .silos_per_round = selection->silos_per_round(),
+                        .largest_shard = census.largest_train(),
+                        .numbers = 2};
     for (Silo& silo : silos) {
         setup.hosted.push_back(silo.id());
         silo.set_weight(config.exchange.weights == "uniform" ? 1 : silo.shard().train.rows);
     }
+    for (const auto& silo : census.silos) setup.names.push_back(silo.name);
 
     Assembly assembly;
     assembly.description = {.problem = census.problem,
@@ -128,7 +143,7 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
                             .standardisation = standardisation,
                             .class_names = census.class_names};
     assembly.identity = {.configuration = config.identity(), .layout = global.layout.text(), .isa = kernels::to_string(isa), .silos = {}};
-    for (const auto& silo : census.silos) assembly.identity.silos[silo.name] = silo.fingerprint;
+    for (const auto& silo : census.silos) assembly.identity.silos.emplace_back(silo.name, silo.fingerprint);
     assembly.common_test = std::move(common_test);
     assembly.federation = std::make_unique<Federation>(Federation{.world = world,
                                                                   .census = std::move(census),

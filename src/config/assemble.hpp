@@ -18,7 +18,7 @@ namespace silosum {
 /// A federation ready for its first round, with what describes it. Refers to `threads` and the communicator.
 struct Assembly {
     std::unique_ptr<Federation> federation;
-    ModelDescription description;      // of the model to be trained, round 0
+    ModelDescription description;  // of the model to be trained, round 0
     RunIdentity identity;
     std::optional<CommonTest> common_test;
 };
@@ -28,6 +28,12 @@ void load_on_all(const Communicator& world, RunConfig& config, const std::filesy
 
 /// Collective. The instruction set of a run: the configured one, or the best that every rank has; all kernels use it from now on.
 kernels::Isa agree_on_isa(const Communicator& world, const std::string& name);
+
+/// The shard of eval.common_test. DataError unless it fits the silos' problem.
+[[nodiscard]] Shard read_common_test(const EvaluationConfig& config, const Problem& problem);
+
+/// What training begins from: the parameters of run.warm_start, or random ones.
+[[nodiscard]] Parameters first_parameters(const RunConfig& config, const Sequential& network);
 
 /// Collective. Shards, features, network, initial or given model, exchange, algorithm. No observers yet.
 [[nodiscard]] Assembly assemble(const Communicator& world, const RunConfig& config, const Threads& threads);

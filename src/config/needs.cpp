@@ -9,6 +9,12 @@ namespace silosum {
 
 namespace {
 
+constexpr std::size_t mib = std::size_t{1} << 20;
+// What a rank has touched of the program, HDF5 and MPI once it has trained, beyond what it has when it starts; measured.
+constexpr std::size_t later_bytes = 9 * mib;
+// Buffers of MPI and of files that grow with the messages up to this; measured.
+constexpr std::size_t transport_bytes = 6 * mib;
+
 // What the exchange holds on one rank: see exact_sum.cpp and slice_pipeline.hpp.
 std::size_t exchange_bytes(const RunConfig& config, std::size_t parameters, std::size_t hosted, int ranks) {
     const Slices slices(parameters, ranks);
@@ -36,8 +42,8 @@ std::size_t bytes_of(const Shard& shard) {
     return bytes;
 }
 
-Needs needs_of(const RunConfig& config, const Census& census, const std::vector<std::size_t>& shard_bytes, std::size_t common_test_bytes, int ranks,
-               std::size_t program_bytes) {
+Needs needs_of(const RunConfig& config, const Census& census, const std::vector<std::size_t>& shard_bytes, std::size_t common_test_bytes,
+               int ranks, std::size_t program_bytes) {
     const auto layers = layers_for(config.model, census.problem);
     const Threads threads(config.run.threads);
     const auto batch = static_cast<std::size_t>(config.local.batch_size_for(std::max<std::uint64_t>(1, census.largest_train())));
@@ -47,19 +53,22 @@ Needs needs_of(const RunConfig& config, const Census& census, const std::vector<
     }();
 
     std::vector<std::size_t> rank_bytes(static_cast<std::size_t>(ranks), 0);
-    for (std::size_t silo = 0; silo < shard_bytes.size(); ++silo) rank_bytes[static_cast<std::size_t>(host_of(silo, ranks))] += shard_bytes[silo];
+    for (std::size_t silo = 0; silo < shard_bytes.size(); ++silo)
+        rank_bytes[static_cast<std::size_t>(host_of(silo, ranks))] += shard_bytes[silo];
     const std::size_t hosted = (shard_bytes.size() + static_cast<std::size_t>(ranks) - 1) / static_cast<std::size_t>(ranks);
     const auto settings = config.local.optimizer_settings();
     const std::size_t model_bytes = parameters * sizeof(float);
 
     Needs needs;
-    needs.memory.emplace_back("program and MPI", program_bytes);
+    needs.memory.emplace_back("program and MPI", program_bytes + later_bytes + std::min(model_bytes, transport_bytes));
     needs.memory.emplace_back("shards", *std::max_element(rank_bytes.begin(), rank_bytes.end()));
     if (common_test_bytes > 0) needs.memory.emplace_back("common test", common_test_bytes);
     needs.memory.emplace_back("global model", model_bytes);
-    needs.memory.emplace_back("local model and network", model_bytes + Sequential::estimate_memory_bytes(layers, census.problem, config.run.threads, batch, settings));
+    needs.memory.emplace_back("local model and network",
+                              model_bytes + Sequential::estimate_memory_bytes(layers, census.problem, config.run.threads, batch, settings));
     if (config.local.keeps_state()) {
-        needs.memory.emplace_back("kept optimiser state", (hosted - 1) * settings.state_vectors() * model_bytes);
+        // One silo's state more while a checkpoint writes it in the order of the layout.
+        needs.memory.emplace_back("kept optimiser state", hosted * settings.state_vectors() * model_bytes);
     }
     if (config.evaluation.compare_local) needs.memory.emplace_back("comparison with silos alone", 3 * model_bytes);
     needs.memory.emplace_back("exchange", exchange_bytes(config, parameters, std::min(hosted, shard_bytes.size()), ranks));

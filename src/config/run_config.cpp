@@ -17,9 +17,11 @@ void RunSettings::add_to(Options& options) {
     options.add("run.overwrite", &overwrite, false, "Start anew in a run.dir that holds an earlier run, whose files are removed.")
         .used_when([this] { return resume == "never"; }, [] { return "run.resume = auto"; });
     options.add("run.threads", &threads, 1, between(1, 1024), "Threads of each rank; the bits are the same for any number.");
-    options.add("run.isa", &isa, "auto",
-                "Instruction set of the kernels (portable, neon, avx2, avx512 where the processor has it); auto: the best that all ranks have. "
-                "Bits are equal within one set.")
+    options
+        .add(
+            "run.isa", &isa, "auto",
+            "Instruction set of the kernels (portable, neon, avx2, avx512 where the processor has it); auto: the best that all ranks have. "
+            "Bits are equal within one set.")
         .check([this] {
             if (isa == "auto") return std::string();
             try {
@@ -47,18 +49,20 @@ RunConfig::RunConfig() {
 }
 
 void RunConfig::load(const std::filesystem::path& file, const std::vector<std::string>& flags) {
+    const std::string usual_dir = std::filesystem::absolute(std::filesystem::path("runs") / file.stem()).string();
+    run.dir = usual_dir;
     const auto problems = options.load(file, flags);
     if (!problems.empty()) {
-        throw UsageError(fmt::format("{} in the configuration {}:\n  {}", problems.size() == 1 ? "a problem" : "problems",
-                                     file.string(), join(problems, "\n  ")));
+        throw UsageError(fmt::format("{} in the configuration {}:\n  {}", problems.size() == 1 ? "a problem" : "problems", file.string(),
+                                     join(problems, "\n  ")));
     }
-    if (run.dir.empty()) run.dir = std::filesystem::absolute(std::filesystem::path("runs") / file.stem()).string();
+    if (run.dir.empty()) run.dir = usual_dir;
 }
 
 std::string RunConfig::identity() const {
-    std::vector<std::string> without{"run.dir",    "run.resume", "run.overwrite", "run.threads", "run.isa",
-                                     "run.progress", "eval",       "checkpoint",    "data.shards", "exchange.chunk_kib",
-                                     "exchange.deadline_s"};
+    std::vector<std::string> without{
+        "run.dir",    "run.resume",  "run.overwrite",      "run.threads",        "run.isa", "run.progress", "eval",
+        "checkpoint", "data.shards", "exchange.chunk_kib", "exchange.deadline_s"};
     if (local.schedule != "cosine") without.emplace_back("run.rounds");  // only cosine looks ahead to the last round
     return options.fingerprint_text(without);
 }

@@ -30,7 +30,8 @@ std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder)
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
         const auto& path = entry.path();
         const bool is_hidden = path.filename().string().starts_with(".");  // also the temporary names of files being written
-        if (path.extension() == ".h5" && path.filename() != "test.h5" && !is_hidden && entry.is_regular_file()) files.push_back(path);
+        // A link to nowhere counts: a silo must not be left out in silence because its disk is not there.
+        if (path.extension() == ".h5" && path.filename() != "test.h5" && !is_hidden && !entry.is_directory()) files.push_back(path);
     }
     std::sort(files.begin(), files.end());
     return files;

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <set>
+#include <map>
 
 #include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "data/categories.hpp"
 #include "data/csv_table.hpp"
 #include "data/number_text.hpp"
 
@@ -161,7 +162,7 @@ private:
     // Adds the column's features; its values come later, when all columns have their places.
     void add_column(std::size_t column) {
         const std::string& name = header()[column];
-        std::set<std::string, std::less<>> words;
+        Categories::Words words;
         const Row* first_word = nullptr;
         for (const Row& row : rows_) {
             const auto text = cell(row, column);
@@ -190,8 +191,8 @@ private:
                             "{} features of it",
                             name, words.size(), cell(*first_word, column), place(*first_word), name, name, words.size()));
         }
-        out.categories.assign(words.begin(), words.end());
-        sort_as_numbers_or_words(out.categories);
+        const Categories& categories = categories_.emplace(name, words).first->second;
+        out.categories = categories.names();
         out.drops_first = settings_.drop_first;
         for (std::size_t i = out.drops_first ? 1 : 0; i < out.categories.size(); ++i) {
             source_.feature_names.push_back(name + "=" + out.categories[i]);
@@ -227,16 +228,14 @@ private:
             require<DataError>(std::isfinite(*to), "{}: {} in the column \"{}\" is not finite as float32", place(row), text, column.name);
             return;
         }
-        const auto found = std::find(column.categories.begin(), column.categories.end(), text);
-        const auto index = static_cast<std::size_t>(found - column.categories.begin());
+        const std::size_t index = categories_.at(column.name).index_of(text);
         if (column.drops_first && index == 0) return;
         to[index - (column.drops_first ? 1 : 0)] = 1.0F;
     }
 
     void fill_labels() {
-        std::vector<std::string> labels;
-        for (const Row& row : rows_) labels.emplace_back(cell(row, label_column_));
-        const std::set<std::string> different(labels.begin(), labels.end());
+        Categories::Words different;
+        for (const Row& row : rows_) different.emplace(cell(row, label_column_));
         const bool is_numeric =
             std::all_of(different.begin(), different.end(), [](const auto& text) { return number_from(text).has_value(); });
         require(!settings_.task.empty() || !is_numeric,
@@ -248,29 +247,32 @@ private:
             fill_targets();
             return;
         }
-        source_.class_names.assign(different.begin(), different.end());
-        sort_as_numbers_or_words(source_.class_names);
+        const Categories labels(different);
+        source_.class_names = labels.names();
         const std::size_t classes = source_.class_names.size();
         require<DataError>(classes >= 2, "the label \"{}\" has one value, {}: nothing can be learnt from it", settings_.label,
                            *different.begin());
         const bool is_binary = source_.problem.task == Task::binary;
         require<DataError>(!is_binary || classes == 2, "--task binary needs two labels, \"{}\" has {}: {}", settings_.label, classes,
                            join(source_.class_names, ", "));
-        if (is_binary && !settings_.positive.empty()) put_positive_last();
         source_.problem.classes = classes;
-        for (const auto& label : labels) {
-            const auto found = std::find(source_.class_names.begin(), source_.class_names.end(), label);
-            source_.rows.labels.push_back(static_cast<std::int32_t>(found - source_.class_names.begin()));
+        const bool is_swapped = is_binary && !settings_.positive.empty() && put_positive_last();
+        for (const Row& row : rows_) {
+            const auto label = static_cast<std::int32_t>(labels.index_of(cell(row, label_column_)));
+            source_.rows.labels.push_back(is_swapped ? 1 - label : label);
         }
         notes_.push_back(is_binary
                              ? fmt::format("label {}: {} is 0, {} is 1", settings_.label, source_.class_names[0], source_.class_names[1])
                              : fmt::format("label {}: {} classes {}", settings_.label, classes, join(source_.class_names, ", ")));
     }
 
-    void put_positive_last() {
-        require(holds(source_.class_names, settings_.positive), "--positive: {}",
-                unknown_name("label", settings_.positive, source_.class_names));
-        if (source_.class_names[0] == settings_.positive) std::swap(source_.class_names[0], source_.class_names[1]);
+    // Returns whether the two labels changed places.
+    bool put_positive_last() {
+        auto& names = source_.class_names;
+        require(holds(names, settings_.positive), "--positive: {}", unknown_name("label", settings_.positive, names));
+        if (names[1] == settings_.positive) return false;
+        std::swap(names[0], names[1]);
+        return true;
     }
 
     void fill_targets() {
@@ -320,6 +322,7 @@ private:
     std::size_t label_column_ = 0;
     std::vector<std::size_t> feature_columns_;
     std::vector<std::string> numeric_names_;
+    std::map<std::string, Categories> categories_;  // by the name of the column
     Source source_;
 };
 

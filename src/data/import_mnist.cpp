@@ -33,7 +33,10 @@ IdxFile read_idx(const std::filesystem::path& path, std::size_t dimensions) {
     std::size_t size = 1;
     for (std::size_t i = 0; i < dimensions; ++i) {
         file.shape.push_back(big_endian(bytes, 4 + 4 * i));
-        size *= file.shape.back();
+        const std::size_t extent = file.shape.back();
+        require<DataError>(extent == 0 || size <= bytes.size() / extent, "{} is cut: its header announces more values than its {} bytes",
+                           path.string(), bytes.size());
+        size *= extent;
     }
     require<DataError>(bytes.size() == header + size, "{} is {}: its header announces {} values, it holds {}", path.string(),
                        bytes.size() < header + size ? "cut" : "too long", size, bytes.size() - header);

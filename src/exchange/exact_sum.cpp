@@ -13,6 +13,8 @@ namespace {
 // How far the next round's updates may exceed the last mean: single silos move further than their mean does.
 constexpr double headroom = 16;
 
+}  // namespace
+
 std::uint64_t largest_weight(const ExchangeConfig& config, std::uint64_t largest_shard) {
     if (config.weights == "uniform") return 1;
     if (config.max_weight == 0) return std::bit_ceil(std::max<std::uint64_t>(1, largest_shard));
@@ -20,8 +22,6 @@ std::uint64_t largest_weight(const ExchangeConfig& config, std::uint64_t largest
             config.max_weight, largest_shard);
     return std::bit_ceil(config.max_weight);
 }
-
-}  // namespace
 
 ExactSum::ExactSum(const Communicator& communicator, const ExchangeConfig& config, const ExchangeSetup& setup)
     : communicator_(communicator.duplicate()),
@@ -62,21 +62,25 @@ void ExactSum::begin(const Round& round) {
     ring_->clear();
 }
 
+std::string ExactSum::text_of(std::uint64_t silo) const {
+    return silo < setup_.names.size() ? fmt::format("silo \"{}\"", setup_.names[silo]) : fmt::format("silo {}", silo);
+}
+
 void ExactSum::check(const Update& update) const {
     require<RuntimeError>(update.local.size() == setup_.parameters && update.global.size() == setup_.parameters,
-                          "silo {}, round {}: the update has {} coordinates and began from {}, the model has {}", update.silo, round_,
+                          "{}, round {}: the update has {} coordinates and began from {}, the model has {}", text_of(update.silo), round_,
                           update.local.size(), update.global.size(), setup_.parameters);
     require<RuntimeError>(config_.weights == "uniform" || update.weight <= max_weight_,
-                          "silo {}, round {}: weight {} is more than the largest declared one, {}; raise exchange.max_weight", update.silo,
-                          round_, update.weight, max_weight_);
-    require<RuntimeError>(arrival_.present < expected_, "silo {}, round {}: it is not hosted here, or does not take part", update.silo,
+                          "{}, round {}: weight {} is more than the largest declared one, {}; raise exchange.max_weight",
+                          text_of(update.silo), round_, update.weight, max_weight_);
+    require<RuntimeError>(arrival_.present < expected_, "{}, round {}: it is not hosted here, or does not take part", text_of(update.silo),
                           round_);
 }
 
 void ExactSum::add(const Update& update) {
     if (const auto problem = error_of([&] {
             check(update);
-            numbers_.add(update.numbers, fmt::format("silo {}, round {}: a result of its training", update.silo, round_));
+            numbers_.add(update.numbers, fmt::format("{}, round {}: a result of its training", text_of(update.silo), round_));
         })) {
         remember(*problem);
         return;
@@ -95,7 +99,10 @@ void ExactSum::add(const Update& update) {
         if (config_.range == "agreed") {
             const double largest = kernels::largest_difference(setup_.parameters, update.local.data(), update.global.data());
             if (!std::isfinite(largest)) return remember_not_finite(update.silo, 0);
-            arrival_.largest = std::max(arrival_.largest, largest);
+            if (largest > arrival_.largest) {
+                arrival_.largest = largest;
+                arrival_.largest_of = update.silo;
+            }
             if (!streams) {
                 waiting.copy = Buffer<float>(setup_.parameters);
                 std::copy(update.local.begin(), update.local.end(), waiting.copy.begin());
@@ -125,9 +132,9 @@ void ExactSum::encode(const Waiting& update) {
 void ExactSum::remember_not_finite(std::uint32_t silo, std::uint64_t coordinates) {
     const std::string count = coordinates == 0 ? "" : fmt::format("at least {} ", coordinates);
     remember(
-        RuntimeError(fmt::format("silo {}, round {}: its training diverged, {}coordinates of the update are NaN or infinite; lower "
-                                 "local.lr or limit the gradient",
-                                 silo, round_, count)));
+        RuntimeError(fmt::format("{}, round {}: its training diverged, {}coordinates of the update are NaN or infinite; lower "
+                                 "local.lr or set local.clip_norm",
+                                 text_of(silo), round_, count)));
 }
 
 void ExactSum::remember(const Error& error) {
@@ -172,15 +179,14 @@ Aggregate ExactSum::finish(const Round& round) {
 }
 
 void ExactSum::agree_on_range(const std::vector<Arrival>& arrivals) {
-    double largest = smallest_range;
-    for (const Arrival& arrival : arrivals) largest = std::max(largest, arrival.largest);
-    if (largest > largest_range) {
-        throw AgreedError(ExitCode::runtime,
-                          fmt::format("round {}: training diverged, a coordinate of an update is {:.3g}; lower local.lr or "
-                                      "limit the gradient",
-                                      round_, largest));
+    const Arrival& most =
+        *std::max_element(arrivals.begin(), arrivals.end(), [](const Arrival& a, const Arrival& b) { return a.largest < b.largest; });
+    if (most.largest > largest_range) {
+        throw AgreedError(ExitCode::runtime, fmt::format("{}, round {}: its training diverged, a coordinate of the update is {:.3g}; lower "
+                                                         "local.lr or set local.clip_norm",
+                                                         text_of(most.largest_of), round_, most.largest));
     }
-    plan_ = plan_encoding(plan_.ring_bits, plan_.silos, power_of_two_from(largest), max_weight_);
+    plan_ = plan_encoding(plan_.ring_bits, plan_.silos, power_of_two_from(std::max(smallest_range, most.largest)), max_weight_);
 }
 
 void ExactSum::sum_words(const std::vector<Arrival>& arrivals, Aggregate& aggregate) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/buffer.hpp"
@@ -30,6 +31,7 @@ struct ExchangeSetup {
     std::size_t silos_per_round = 1;    // the most that take part in a round
     std::uint64_t largest_shard = 1;    // training samples of the largest shard of all silos
     std::size_t numbers = 0;            // length of Update::numbers
+    std::vector<std::string> names{};   // of all silos by id, for messages; without them ids are told
 };
 
 /// What a checkpoint keeps of the exchange. Equal on all ranks.
@@ -37,6 +39,9 @@ struct RangeState {
     double range = 0;      // C of the next round, for exchange.range = from_previous
     bool clipped = false;  // whether the last round clipped anything
 };
+
+/// W: the power of two that no weight of a silo may pass. UsageError where exchange.max_weight is too small.
+[[nodiscard]] std::uint64_t largest_weight(const ExchangeConfig& config, std::uint64_t largest_shard);
 
 class ExactSum {
 public:
@@ -87,7 +92,8 @@ private:
         std::uint64_t present = 0;
         std::uint64_t trained = 0;
         std::uint64_t steps = 0;
-        double largest = 0;  // coordinate of an update, for exchange.range = agreed
+        double largest = 0;            // coordinate of an update, for exchange.range = agreed
+        std::uint64_t largest_of = 0;  // the silo whose it is
     };
     // An update whose encoding waits, because the range is not agreed yet or because it is streamed.
     struct Waiting {
@@ -99,6 +105,7 @@ private:
     };
 
     void check(const Update& update) const;
+    [[nodiscard]] std::string text_of(std::uint64_t silo) const;
     void encode(const Waiting& update);
     void remember_not_finite(std::uint32_t silo, std::uint64_t coordinates);
     void remember(const Error& error);

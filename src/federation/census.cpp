@@ -1,11 +1,11 @@
 #include "federation/census.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/error.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
 
@@ -13,29 +13,77 @@ namespace silosum {
 
 namespace {
 
-nlohmann::json entry_json(const Silo& silo) {
-    const Shard& shard = silo.shard();
-    return {{"id", silo.id()},
-            {"name", shard.silo},
-            {"file", shard.path.string()},
-            {"fingerprint", shard.fingerprint},
-            {"train", shard.train.rows},
-            {"validation", shard.validation.rows},
-            {"test", shard.test.rows},
-            {"task", to_string(shard.problem.task)},
-            {"classes", shard.problem.classes},
-            {"feature_shape", shard.problem.feature_shape},
-            {"class_names", shard.class_names}};
+nlohmann::json as_json(const Declaration& declaration) {
+    const auto& [silo, problem, class_names, feature_names] = declaration;
+    return {{"name", silo.name},
+            {"file", silo.file},
+            {"fingerprint", silo.fingerprint},
+            {"train", silo.train},
+            {"validation", silo.validation},
+            {"test", silo.test},
+            {"task", to_string(problem.task)},
+            {"classes", problem.classes},
+            {"feature_shape", problem.feature_shape},
+            {"class_names", class_names},
+            {"feature_names", feature_names}};
 }
 
-void check_together(const nlohmann::json& first, const nlohmann::json& other) {
-    for (const char* what : {"task", "classes", "feature_shape", "class_names"}) {
-        require<DataError>(first[what] == other[what], "silos do not fit together: {} is {} in {}, but {} in {}", what, first[what].dump(),
-                           first["file"].get<std::string>(), other[what].dump(), other["file"].get<std::string>());
+Declaration declaration_from(const nlohmann::json& json) {
+    return {.silo = {json["name"], json["file"], json["fingerprint"], json["train"], json["validation"], json["test"]},
+            .problem = {task_from_name(json["task"]), json["classes"], json["feature_shape"]},
+            .class_names = json["class_names"],
+            .feature_names = json["feature_names"]};
+}
+
+// "" or the first name in which two lists differ: there may be hundreds.
+std::string difference(const std::vector<std::string>& a, const std::vector<std::string>& b) {
+    if (a.size() != b.size()) return fmt::format("there were {}, now {}", a.size(), b.size());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        if (a[i] != b[i]) return fmt::format("number {} was \"{}\", now \"{}\"", i, a[i], b[i]);
     }
+    return "";
+}
+
+Shard read_shard_of_silo(const std::filesystem::path& file) {
+    require<DataError>(std::filesystem::exists(file),
+                       "data.shards: there is no file {}, as seen from this rank; make shards with `silosum shard`", file.string());
+    return read_shard(file);
 }
 
 }  // namespace
+
+Declaration declaration_of(const Shard& shard) {
+    return {.silo = {shard.silo, shard.path.string(), shard.fingerprint, shard.train.rows, shard.validation.rows, shard.test.rows},
+            .problem = shard.problem,
+            .class_names = shard.class_names,
+            .feature_names = shard.feature_names};
+}
+
+void Census::add(const Declaration& other) {
+    if (silos.empty()) {
+        problem = other.problem;
+        class_names = other.class_names;
+        feature_names = other.feature_names;
+        silos.push_back(other.silo);
+        return;
+    }
+    const char* remedy = "cut all shards from one data set";
+    const std::string& first = silos.front().file;
+    require<DataError>(problem == other.problem, "the silos do not fit together: {} is {}, but {} is {}; {}", first, to_string(problem),
+                       other.silo.file, to_string(other.problem), remedy);
+    const auto check_names = [&](const char* what, const std::vector<std::string>& mine, const std::vector<std::string>& theirs) {
+        const std::string found = difference(mine, theirs);
+        require<DataError>(found.empty(), "the silos do not fit together: {} has other names of {} than {}: {}; {}", other.silo.file, what,
+                           first, found, remedy);
+    };
+    check_names("classes", class_names, other.class_names);
+    check_names("features", feature_names, other.feature_names);
+    for (const auto& silo : silos) {
+        require<DataError>(silo.name != other.silo.name, "{} and {} both say that they are of silo \"{}\"; give silos different names",
+                           silo.file, other.silo.file, other.silo.name);
+    }
+    silos.push_back(other.silo);
+}
 
 std::uint64_t Census::largest_train() const {
     std::uint64_t largest = 0;
@@ -50,32 +98,23 @@ std::uint64_t Census::rows(std::uint64_t SiloEntry::*split) const {
 }
 
 Census take_census(const Communicator& world, const std::vector<std::filesystem::path>& files, std::vector<Silo>& hosted) {
-    nlohmann::json mine = nlohmann::json::array();
+    nlohmann::json mine = nlohmann::json::object();
     succeed_on_all(world, [&] {
         for (std::size_t i = 0; i < files.size(); ++i) {
             if (host_of(i, world.size()) != world.rank()) continue;
-            hosted.emplace_back(static_cast<std::uint32_t>(i), read_shard(files[i]));
-            mine.push_back(entry_json(hosted.back()));
+            hosted.emplace_back(static_cast<std::uint32_t>(i), read_shard_of_silo(files[i]));
+            mine[std::to_string(i)] = as_json(declaration_of(hosted.back().shard()));
         }
     });
-    std::vector<nlohmann::json> entries(files.size());
+    std::vector<Declaration> declarations(files.size());
     for (const auto& text : all_gather_text(world, mine.dump())) {
-        for (auto& entry : nlohmann::json::parse(text)) entries[entry["id"].get<std::size_t>()] = entry;
+        const auto json = nlohmann::json::parse(text);
+        for (const auto& [id, declaration] : json.items()) declarations[std::stoul(id)] = declaration_from(declaration);
     }
     Census census;
     succeed_on_all(world, [&] {
-        std::set<std::string> names;
-        for (const auto& entry : entries) {
-            check_together(entries.front(), entry);
-            const auto name = entry["name"].get<std::string>();
-            require<DataError>(names.insert(name).second, "two shards say that they are of silo \"{}\", one is {}; silos need different names",
-                               name, entry["file"].get<std::string>());
-            census.silos.push_back({name, entry["file"], entry["fingerprint"], entry["train"], entry["validation"], entry["test"]});
-        }
+        for (const auto& declaration : declarations) census.add(declaration);
     });
-    const auto& first = entries.front();
-    census.problem = {task_from_name(first["task"]), first["classes"], first["feature_shape"].get<std::vector<std::size_t>>()};
-    census.class_names = first["class_names"].get<std::vector<std::string>>();
     return census;
 }
 

@@ -21,20 +21,35 @@ struct SiloEntry {
     std::uint64_t test = 0;
 };
 
+/// What a silo says of its shard to all others.
+struct Declaration {
+    SiloEntry silo;
+    Problem problem;
+    std::vector<std::string> class_names;
+    std::vector<std::string> feature_names;
+};
+[[nodiscard]] Declaration declaration_of(const Shard& shard);
+
 struct Census {
     Problem problem;
     std::vector<std::string> class_names;
+    std::vector<std::string> feature_names;
     std::vector<SiloEntry> silos;  // by id
 
+    /// The next silo. DataError unless it fits to the others: one task, one feature shape, the same names of classes and features, a silo
+    /// name of its own.
+    void add(const Declaration& declaration);
     [[nodiscard]] std::uint64_t largest_train() const;
     [[nodiscard]] std::uint64_t rows(std::uint64_t SiloEntry::*split) const;
 };
 
 /// The rank that hosts a silo: silos are dealt out in turn, so every rank has as many as any other, or one more.
-[[nodiscard]] constexpr int host_of(std::size_t silo, int ranks) { return static_cast<int>(silo % static_cast<std::size_t>(ranks)); }
+[[nodiscard]] constexpr int host_of(std::size_t silo, int ranks) {
+    return static_cast<int>(silo % static_cast<std::size_t>(ranks));
+}
 
-/// Collective. Silo i is the i-th file. Reads the shards of this rank's silos into `hosted` and checks that all silos fit together:
-/// one task, one feature shape, different names. All ranks throw the same AgreedError otherwise.
+/// Collective. Silo i is the i-th file. Reads the shards of this rank's silos into `hosted` and checks that all silos fit together.
+/// All ranks throw the same AgreedError where a shard cannot be read or does not fit.
 [[nodiscard]] Census take_census(const Communicator& world, const std::vector<std::filesystem::path>& files, std::vector<Silo>& hosted);
 
 }  // namespace silosum

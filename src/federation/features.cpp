@@ -1,6 +1,7 @@
 #include "federation/features.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 #include "comm/agreement.hpp"
@@ -37,17 +38,27 @@ Standardisation standardise(const Communicator& world, const std::string& kind, 
     return standardisation;
 }
 
-std::vector<float> class_weights(const Communicator& world, const DataConfig& config, const Problem& problem, const std::vector<Silo>& hosted) {
+void check_class_weights(const DataConfig& config, const Problem& problem) {
+    const auto& words = config.class_weights;
+    if (words.empty() || words.front() == "none") return;
+    require(problem.task != Task::regression, "data.class_weights = {} is not used with a regression; remove it", words.front());
+    require(words.front() == "balanced" || words.size() == problem.classes, "data.class_weights: {} weights for {} classes", words.size(),
+            problem.classes);
+}
+
+std::vector<float> class_weights(const Communicator& world, const DataConfig& config, const Problem& problem,
+                                 const std::vector<Silo>& hosted) {
     const auto& words = config.class_weights;
     if (words.empty() || words.front() == "none") return {};
-    succeed_on_all(world, [&] {
-        require(problem.task != Task::regression, "data.class_weights = {} is not used with a regression; remove it", words.front());
-        require(words.front() == "balanced" || words.size() == problem.classes, "data.class_weights: {} weights for {} classes", words.size(),
-                problem.classes);
-    });
+    succeed_on_all(world, [&] { check_class_weights(config, problem); });
     std::vector<float> weights;
     if (words.front() != "balanced") {
-        for (const auto& word : words) weights.push_back(std::strtof(word.c_str(), nullptr));
+        succeed_on_all(world, [&] {
+            for (const auto& word : words) {
+                weights.push_back(std::strtof(word.c_str(), nullptr));
+                require(std::isnormal(weights.back()), "data.class_weights: {} is out of the range of single precision", word);
+            }
+        });
         return weights;
     }
     std::vector<std::uint64_t> counts(problem.classes, 0);
@@ -58,7 +69,8 @@ std::vector<float> class_weights(const Communicator& world, const DataConfig& co
     std::uint64_t rows = 0;
     for (const auto count : counts) rows += count;
     for (const auto count : counts) {
-        weights.push_back(count == 0 ? 1.0F : static_cast<float>(static_cast<double>(rows) / (static_cast<double>(problem.classes * count))));
+        weights.push_back(count == 0 ? 1.0F
+                                     : static_cast<float>(static_cast<double>(rows) / (static_cast<double>(problem.classes * count))));
     }
     return weights;
 }

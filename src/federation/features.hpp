@@ -17,7 +17,11 @@ namespace silosum {
 
 /// Collective. Standardises the hosted silos' features as data.standardise says; federated means and deviations come from one exact sum
 /// of moments over the train rows of all silos.
-[[nodiscard]] Standardisation standardise(const Communicator& world, const std::string& kind, const Problem& problem, std::vector<Silo>& hosted);
+[[nodiscard]] Standardisation standardise(const Communicator& world, const std::string& kind, const Problem& problem,
+                                          std::vector<Silo>& hosted);
+
+/// UsageError where data.class_weights does not fit the problem.
+void check_class_weights(const DataConfig& config, const Problem& problem);
 
 /// Collective. The weights of the classes in the loss: empty (none), the given ones, or balanced: n / (classes * n_c) with n_c the train
 /// rows of class c over all silos (1 for a class that nobody has).

@@ -21,15 +21,15 @@ namespace silosum {
 
 struct Federation {
     const Communicator& world;
-    Census census;                          // all silos
-    std::vector<Silo> silos;                // those that this rank hosts, ascending ids
-    Trainer trainer;                        // the network and buffers in which they take turns
-    Parameters global;                      // the whole model, the same on every rank between rounds
+    Census census;            // all silos
+    std::vector<Silo> silos;  // those that this rank hosts, ascending ids
+    Trainer trainer;          // the network and buffers in which they take turns
+    Parameters global;        // the whole model, the same on every rank between rounds
     Selection selection;
     std::unique_ptr<ExactSum> exchange;
     std::unique_ptr<Algorithm> algorithm;
     std::vector<std::unique_ptr<Observer>> observers;
-    PhaseClock clock;                       // of the round in hand
+    PhaseClock clock;  // of the round in hand
 };
 
 struct Outcome {

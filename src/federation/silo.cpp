@@ -8,8 +8,8 @@
 
 namespace silosum {
 
-Trainer::Trainer(std::span<const LayerSpec> layers, const Problem& problem, const std::string& loss, const LocalConfig& local, bool drop_last,
-                 std::uint64_t seed, std::uint64_t rounds, std::size_t largest_batch, const Threads& threads)
+Trainer::Trainer(std::span<const LayerSpec> layers, const Problem& problem, const std::string& loss, const LocalConfig& local,
+                 bool drop_last, std::uint64_t seed, std::uint64_t rounds, std::size_t largest_batch, const Threads& threads)
     : local_(local),
       drop_last_(drop_last),
       schedule_(local.learning_rates(rounds)),
@@ -50,15 +50,17 @@ Update Silo::train(std::span<const float> global, Trainer& trainer, const Round&
         fill_batch(trainer, rows);
         const Batch batch{rows.size(), trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data()};
         const auto loss = trainer.network_.train_step(batch, optimizer, lr, dropout, steps);
-        require<RuntimeError>(std::isfinite(loss.loss),
-                              "round {}: silo \"{}\" diverged: its training loss is {} at step {}; lower local.lr or set local.clip_norm",
-                              round.number, name(), loss.loss, steps + 1);
+        require<RuntimeError>(
+            std::isfinite(loss.loss),
+            "silo \"{}\", round {}: its training diverged, the loss is {} at step {}; lower local.lr or set local.clip_norm", name(),
+            round.number, loss.loss, steps + 1);
         sum.loss += loss.loss;
         sum.weight += loss.weight;
     }
     trainer.network_.store(trainer.y_.span());
     last_loss_ = sum.loss / sum.weight;
-    return {.silo = id_, .weight = weight_, .local = trainer.y_.span(), .global = global, .steps = steps, .numbers = {sum.loss, sum.weight}};
+    return {
+        .silo = id_, .weight = weight_, .local = trainer.y_.span(), .global = global, .steps = steps, .numbers = {sum.loss, sum.weight}};
 }
 
 std::vector<std::vector<float>> Silo::optimizer_state(const Trainer& trainer) const {

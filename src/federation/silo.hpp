@@ -69,6 +69,8 @@ public:
     /// Optimiser state between rounds (local.state = keep), in layout order; empty vectors otherwise or before the first round.
     [[nodiscard]] std::vector<std::vector<float>> optimizer_state(const Trainer& trainer) const;
     [[nodiscard]] std::uint64_t optimizer_steps() const { return optimizer_ ? optimizer_->steps() : 0; }
+    /// As if it had never trained.
+    void forget_optimizer() { optimizer_.reset(); }
     void set_optimizer_state(const Trainer& trainer, std::span<const std::vector<float>> vectors, std::uint64_t steps);
 
 private:

@@ -1,8 +1,9 @@
 #include "observe/checkpoint.hpp"
 
-#include <algorithm>
+#include <charconv>
 #include <fstream>
-#include <sstream>
+#include <functional>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -21,17 +22,28 @@ namespace {
 constexpr int checkpoint_version = 1;
 constexpr const char* global_file = "global.h5";
 
-std::string silo_file(std::uint32_t id) { return fmt::format("silo-{:04}.h5", id); }
-std::string folder_name(std::uint64_t round) { return fmt::format("round-{:06}", round); }
+std::string silo_file(std::uint32_t id) {
+    return fmt::format("silo-{:04}.h5", id);
+}
+std::string folder_name(std::uint64_t round) {
+    return fmt::format("round-{:06}", round);
+}
 
-// Complete checkpoints below the folder, newest first.
-std::vector<std::filesystem::path> checkpoint_folders(const std::filesystem::path& folder) {
-    std::vector<std::filesystem::path> folders;
+bool is_finished(const std::filesystem::path& folder) {
+    return std::filesystem::exists(folder / "manifest.json");
+}
+
+// Checkpoints below the folder by round, newest first; also those that were not finished.
+std::map<std::uint64_t, std::filesystem::path, std::greater<>> checkpoint_folders(const std::filesystem::path& folder) {
+    std::map<std::uint64_t, std::filesystem::path, std::greater<>> folders;
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-        if (entry.path().filename().string().starts_with("round-")) folders.push_back(entry.path());
+        const std::string name = entry.path().filename().string();
+        const std::string digits = name.starts_with("round-") ? name.substr(6) : "";
+        std::uint64_t round = 0;
+        const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), round);
+        if (read.ec == std::errc() && read.ptr == digits.data() + digits.size()) folders[round] = entry.path();
     }
-    std::sort(folders.rbegin(), folders.rend());
     return folders;
 }
 
@@ -63,26 +75,57 @@ nlohmann::json identity_json(const RunIdentity& identity) {
 }
 
 RunIdentity identity_from(const nlohmann::json& json) {
-    return {json.at("configuration"), json.at("layout"), json.at("isa"), json.at("silos").get<std::map<std::string, std::string>>()};
+    return {json.at("configuration"), json.at("layout"), json.at("isa"), json.at("silos")};
 }
 
-// Throws DataError where the folder is not a whole checkpoint.
+nlohmann::json stopping_json(const StoppingState& state) {
+    const auto number = [](const std::optional<double>& value) { return value ? nlohmann::json(*value) : nlohmann::json(); };
+    return {{"best_metric", state.best_metric},       {"best", number(state.best)},           {"best_round", state.best_round},
+            {"without_better", state.without_better}, {"judged_metric", state.judged_metric}, {"judged", number(state.judged)}};
+}
+
+StoppingState stopping_from(const nlohmann::json& json) {
+    const auto number = [&](const char* key) {
+        return json.at(key).is_number() ? std::optional(json.at(key).get<double>()) : std::nullopt;
+    };
+    return {.best_metric = json.at("best_metric"),
+            .best = number("best"),
+            .best_round = json.at("best_round"),
+            .without_better = json.at("without_better"),
+            .judged_metric = json.at("judged_metric"),
+            .judged = number("judged")};
+}
+
+// Of all of the manifest but the entry that holds it.
+std::string manifest_sha256(nlohmann::json manifest) {
+    manifest.erase("manifest_sha256");
+    Sha256 hash;
+    hash.add(manifest.dump());
+    return hash.hex();
+}
+
+// Throws DataError where the checkpoint is not whole.
 FoundCheckpoint read_manifest(const std::filesystem::path& folder) {
     const auto path = folder / "manifest.json";
     std::ifstream stream(path);
-    require<DataError>(stream.good(), "{} has no manifest: it was not finished", folder.string());
+    require<DataError>(stream.good(), "{} cannot be read", path.string());
     const auto manifest = nlohmann::json::parse(stream, nullptr, false);
-    require<DataError>(manifest.is_object() && manifest.value("format", "") == "silosum-checkpoint", "{} is damaged", path.string());
-    require<DataError>(manifest.value("version", 0) <= checkpoint_version, "{} is of version {}, this program reads up to {}", path.string(),
-                       manifest.value("version", 0), checkpoint_version);
     try {
+        const bool is_ours = manifest.is_object() && manifest.at("format") == "silosum-checkpoint";
+        require<DataError>(is_ours, "{} is damaged: it was cut or changed", path.string());
+        const int version = manifest.at("version");
+        require<DataError>(version <= checkpoint_version, "{} is of version {}, this program reads up to {}: use a newer silosum",
+                           path.string(), version, checkpoint_version);
+        require<DataError>(manifest.at("manifest_sha256") == manifest_sha256(manifest), "{} is damaged: it was cut or changed",
+                           path.string());
         for (const auto& file : manifest.at("files")) {
             const auto name = folder / file.at("name").get<std::string>();
-            require<DataError>(file_sha256(name) == file.at("sha256").get<std::string>(), "{} is damaged: it was cut or changed", name.string());
+            require<DataError>(file_sha256(name) == file.at("sha256").get<std::string>(), "{} is damaged: it was cut or changed",
+                               name.string());
         }
         return {folder, manifest.at("round"), manifest};
     } catch (const nlohmann::json::exception&) {
-        throw DataError(fmt::format("{} is damaged", path.string()));
+        throw DataError(fmt::format("{} is damaged: it was cut or changed", path.string()));
     }
 }
 
@@ -93,45 +136,22 @@ void CheckpointConfig::add_to(Options& options) {
     options.add("checkpoint.keep", &keep, 2, at_least(1), "How many of the newest checkpoints are kept.");
 }
 
-std::vector<std::string> RunIdentity::differences(const RunIdentity& other) const {
-    std::vector<std::string> lines;
-    const auto mine = split(configuration, '\n');
-    const auto theirs = split(other.configuration, '\n');
-    const auto only_in = [](const std::vector<std::string>& a, const std::vector<std::string>& b) {
-        std::vector<std::string> only;
-        for (const auto& line : a) {
-            if (!line.empty() && std::find(b.begin(), b.end(), line) == b.end()) only.push_back(line);
-        }
-        return join(only, ", ");
-    };
-    if (configuration != other.configuration) {
-        lines.push_back(fmt::format("configuration: was {}; is {}", only_in(mine, theirs), only_in(theirs, mine)));
-    } else if (layout != other.layout) {
-        lines.push_back("model: the layers have other tensors");
-    }
-    if (isa != other.isa) lines.push_back(fmt::format("instruction set: was {0}, is {1}; run with --run.isa {0}", isa, other.isa));
-    for (const auto& [name, fingerprint] : silos) {
-        const auto found = other.silos.find(name);
-        if (found == other.silos.end()) {
-            lines.push_back(fmt::format("data: silo \"{}\" is missing", name));
-        } else if (found->second != fingerprint) {
-            lines.push_back(fmt::format("data: the shard of silo \"{}\" has changed", name));
-        }
-    }
-    for (const auto& [name, fingerprint] : other.silos) {
-        if (!silos.contains(name)) lines.push_back(fmt::format("data: silo \"{}\" is new", name));
-    }
-    return lines;
-}
-
 std::optional<FoundCheckpoint> find_checkpoint(const std::filesystem::path& folder, std::vector<std::string>& warnings) {
-    for (const auto& candidate : checkpoint_folders(folder)) {
+    std::vector<std::string> damaged;
+    for (const auto& [round, candidate] : checkpoint_folders(folder)) {
+        if (!is_finished(candidate)) continue;
         try {
-            return read_manifest(candidate);
+            const FoundCheckpoint found = read_manifest(candidate);
+            for (const auto& text : damaged)
+                warnings.push_back(fmt::format("{}; going back to the checkpoint of round {}", text, found.round));
+            return found;
         } catch (const DataError& error) {
-            warnings.emplace_back(fmt::format("checkpoint passed over: {}", error.what()));
+            damaged.emplace_back(error.what());
         }
     }
+    require<DataError>(damaged.empty(),
+                       "no good checkpoint is left in {}: {}; start anew with --run.overwrite true, or in another --run.dir",
+                       folder.string(), join(damaged, "; "));
     return std::nullopt;
 }
 
@@ -139,12 +159,14 @@ void restore_checkpoint(const FoundCheckpoint& found, const RunIdentity& identit
     const auto& world = federation.world;
     succeed_on_all(world, [&] {
         const auto differences = identity_from(found.manifest.at("identity")).differences(identity);
-        require(differences.empty(), "cannot resume from {}, the run has changed:\n  {}\nuse the old settings and data, or another run.dir",
+        require(differences.empty(),
+                "cannot resume from {}: it is of a run with other settings or data\n  {}\nuse the old ones, or another --run.dir",
                 found.folder.string(), join(differences, "\n  "));
         auto& global = federation.global.values;
         if (world.rank() == 0) {
             const auto dataset = hdf5::open_file(found.folder / global_file).dataset("parameters");
-            require<DataError>(dataset.size() == global.size(), "{} has {} parameters, not {}", dataset.where(), dataset.size(), global.size());
+            require<DataError>(dataset.size() == global.size(), "{} has {} parameters, not {}", dataset.where(), dataset.size(),
+                               global.size());
             dataset.read(global.span());
         }
         for (Silo& silo : federation.silos) {
@@ -164,10 +186,7 @@ void restore_checkpoint(const FoundCheckpoint& found, const RunIdentity& identit
     broadcast(world, federation.global.values.span(), 0);
     const auto& state = found.manifest;
     federation.exchange->set_state({.range = state.at("range").at("value"), .clipped = state.at("range").at("clipped")});
-    const auto& best = state.at("best");
-    StoppingState stopped{.best = std::nullopt, .best_round = best.at("round"), .without_better = best.at("without_better")};
-    if (best.at("value").is_number()) stopped.best = best.at("value").get<double>();
-    stopping.set_state(stopped);
+    stopping.set_state(stopping_from(state.at("stopping")));
 }
 
 Checkpointer::Checkpointer(const CheckpointConfig& config, std::filesystem::path folder, RunIdentity identity, Federation& federation,
@@ -176,22 +195,36 @@ Checkpointer::Checkpointer(const CheckpointConfig& config, std::filesystem::path
 
 void Checkpointer::after_round(RoundReport& report) {
     const bool due = report.is_final() || (config_.every > 0 && report.round.number % config_.every == 0);
-    if (due) save(report.round.number, report.record.value("model_sha256", ""));
+    if (due) save(report);
+}
+
+void Checkpointer::save(const RoundReport& report) {
+    const auto& world = federation_.world;
+    const auto target = folder_ / folder_name(report.round.number);
+    try {
+        succeed_on_first(world, [&] {
+            std::error_code error;
+            std::filesystem::remove_all(target, error);
+            if (!error) std::filesystem::create_directories(target, error);
+            require<RuntimeError>(!error, "cannot make {}: {}", target.string(), error.message());
+        });
+        write_files(target, report);
+    } catch (const AgreedError& error) {
+        std::error_code ignored;  // what is left does not count; it only takes room
+        if (world.rank() == 0) std::filesystem::remove_all(target, ignored);
+        throw AgreedError(error.code(),
+                          fmt::format("the checkpoint of round {} was not saved (once it can be, --run.resume auto goes on): {}",
+                                      report.round.number, error.what()));
+    }
+    last_good_ = target;
+    if (world.rank() == 0) remove_old(report.round.number);
 }
 
 // Each rank writes the files of its silos, rank 0 the rest; the manifest makes it count.
-void Checkpointer::save(std::uint64_t round, const std::string& model_sha256) {
+void Checkpointer::write_files(const std::filesystem::path& target, const RoundReport& report) {
     const auto& world = federation_.world;
-    const auto target = folder_ / folder_name(round);
     nlohmann::json files = nlohmann::json::array();
     succeed_on_all(world, [&] {
-        if (world.rank() != 0) return;
-        std::error_code error;
-        std::filesystem::remove_all(target, error);
-        std::filesystem::create_directories(target, error);
-        require<RuntimeError>(!error, "cannot make {}: {}; earlier checkpoints stay good", target.string(), error.message());
-    });
-    const auto failure = error_of([&] {
         if (world.rank() == 0) {
             files.push_back(write_and_hash(target / global_file, [&](hdf5::File& file) {
                 const auto& global = federation_.global.values;
@@ -210,39 +243,36 @@ void Checkpointer::save(std::uint64_t round, const std::string& model_sha256) {
             }));
         }
     });
-    agree_on_error(world, failure);
     const auto all_files = gather_text(world, files.dump(), 0);
-    succeed_on_all(world, [&] {
-        if (world.rank() != 0) return;
+    succeed_on_first(world, [&] {
         nlohmann::json list = nlohmann::json::array();
         for (const auto& text : all_files) {
             for (const auto& file : nlohmann::json::parse(text)) list.push_back(file);
         }
-        const auto range = federation_.exchange->state();
-        const auto& best = stopping_.state();
-        const nlohmann::json manifest{
-            {"format", "silosum-checkpoint"},
-            {"version", checkpoint_version},
-            {"round", round},
-            {"model_sha256", model_sha256},
-            {"identity", identity_json(identity_)},
-            {"range", {{"value", range.range}, {"clipped", range.clipped}}},
-            {"best",
-             {{"value", best.best ? nlohmann::json(*best.best) : nlohmann::json()},
-              {"round", best.best_round},
-              {"without_better", best.without_better}}},
-            {"files", list}};
-        write_file_atomically(target / "manifest.json", manifest.dump(1));
-        remove_old();
+        write_manifest(target, report, list);
     });
 }
 
-// Unfinished folders go too: what was being written is whole by now.
-void Checkpointer::remove_old() const {
-    std::uint64_t whole = 0;
-    for (const auto& folder : checkpoint_folders(folder_)) {
-        const bool is_whole = std::filesystem::exists(folder / "manifest.json");
-        if (is_whole && ++whole <= config_.keep) continue;
+void Checkpointer::write_manifest(const std::filesystem::path& target, const RoundReport& report, const nlohmann::json& files) const {
+    const auto range = federation_.exchange->state();
+    nlohmann::json manifest{{"format", "silosum-checkpoint"},
+                            {"version", checkpoint_version},
+                            {"round", report.round.number},
+                            {"stop_reason", report.stop_reason},
+                            {"model_sha256", report.record.value("model_sha256", "")},
+                            {"identity", identity_json(identity_)},
+                            {"range", {{"value", range.range}, {"clipped", range.clipped}}},
+                            {"stopping", stopping_json(stopping_.state())},
+                            {"files", files}};
+    manifest["manifest_sha256"] = manifest_sha256(manifest);
+    write_file_atomically(target / "manifest.json", manifest.dump(1) + "\n");
+}
+
+// Later rounds are left from before a start that went back to an earlier one, as they were damaged; unfinished ones hold nothing.
+void Checkpointer::remove_old(std::uint64_t newest) const {
+    std::uint64_t kept = 0;
+    for (const auto& [round, folder] : checkpoint_folders(folder_)) {
+        if (round <= newest && is_finished(folder) && ++kept <= config_.keep) continue;
         std::error_code ignored;  // an old checkpoint that stays does no harm
         std::filesystem::remove_all(folder, ignored);
     }

@@ -1,10 +1,10 @@
 // Checkpoints: all that a run needs to go on with the same bits, keyed by silo and not by rank. A checkpoint is a folder
-// checkpoints/round-NNNNNN whose manifest.json, written last, lists every file with its SHA-256; without it the folder does not count.
+// checkpoints/round-NNNNNN whose manifest.json, written last, lists every file with its SHA-256 and ends with its own; without it the
+// folder does not count.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +13,7 @@
 
 #include "base/options.hpp"
 #include "federation/federation.hpp"
+#include "observe/run_identity.hpp"
 #include "observe/stopping.hpp"
 
 namespace silosum {
@@ -24,17 +25,6 @@ struct CheckpointConfig {
     void add_to(Options& options);
 };
 
-/// What must agree for one run to continue another.
-struct RunIdentity {
-    std::string configuration;  // RunConfig::identity()
-    std::string layout;         // Layout::text()
-    std::string isa;
-    std::map<std::string, std::string> silos;  // fingerprint of the shard by name
-
-    /// Empty when `other` may continue this run, else what differs, a line each.
-    [[nodiscard]] std::vector<std::string> differences(const RunIdentity& other) const;
-};
-
 /// A checkpoint that was found and whose files are whole.
 struct FoundCheckpoint {
     std::filesystem::path folder;
@@ -42,7 +32,8 @@ struct FoundCheckpoint {
     nlohmann::json manifest;
 };
 
-/// The newest good checkpoint below `folder`, if any. What is damaged is passed over and told in `warnings`. One rank calls it.
+/// The newest good checkpoint below `folder`, if any was finished. Damaged ones are passed over and told in `warnings`; unfinished ones do
+/// not count. One rank calls it. DataError when all that were finished are damaged.
 [[nodiscard]] std::optional<FoundCheckpoint> find_checkpoint(const std::filesystem::path& folder, std::vector<std::string>& warnings);
 
 /// Collective. Puts the federation and the stopping rule where the checkpoint left them. UsageError where the identity differs.
@@ -51,18 +42,26 @@ void restore_checkpoint(const FoundCheckpoint& found, const RunIdentity& identit
 /// Observer: saves every `checkpoint.every` rounds, and when the run ends or stops. Earlier ones stay good until a new one is whole.
 class Checkpointer : public Observer {
 public:
-    Checkpointer(const CheckpointConfig& config, std::filesystem::path folder, RunIdentity identity, Federation& federation, const Stopping& stopping);
+    Checkpointer(const CheckpointConfig& config, std::filesystem::path folder, RunIdentity identity, Federation& federation,
+                 const Stopping& stopping);
     void after_round(RoundReport& report) override;
 
+    /// The folder of the last good checkpoint of this run; empty before the first.
+    [[nodiscard]] const std::filesystem::path& last_good() const { return last_good_; }
+    void set_last_good(std::filesystem::path folder) { last_good_ = std::move(folder); }
+
 private:
-    void save(std::uint64_t round, const std::string& model_sha256);
-    void remove_old() const;
+    void save(const RoundReport& report);
+    void write_files(const std::filesystem::path& target, const RoundReport& report);
+    void write_manifest(const std::filesystem::path& target, const RoundReport& report, const nlohmann::json& files) const;
+    void remove_old(std::uint64_t newest) const;
 
     CheckpointConfig config_;
     std::filesystem::path folder_;
     RunIdentity identity_;
     Federation& federation_;
     const Stopping& stopping_;
+    std::filesystem::path last_good_;
 };
 
 }  // namespace silosum

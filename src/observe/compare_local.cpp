@@ -14,6 +14,7 @@ namespace {
 Buffer<float> train_alone(Silo& silo, Trainer& trainer, const Parameters& initial, std::uint64_t rounds) {
     Buffer<float> model(initial.values.size());
     std::copy(initial.values.begin(), initial.values.end(), model.begin());
+    silo.forget_optimizer();
     for (Round round{.number = 1, .total = rounds, .participants = {silo.id()}}; !round.is_past_last(); ++round.number) {
         const Update update = silo.train(model.span(), trainer, round);
         std::copy(update.local.begin(), update.local.end(), model.begin());

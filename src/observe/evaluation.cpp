@@ -67,12 +67,18 @@ void EvaluationConfig::add_to(Options& options) {
     }
     options.add("eval.every", &every, 1, at_least(0), "Rounds between two measurements; 0 measures only after the last round.");
     options.add("eval.common_test", &common_test, "", "Shard with a test set that no silo owns, measured beside the silos' own.").path();
-    options.add("eval.target", &target, 0, {}, "Stop when eval.target_metric of the (common) test reaches this; 0 never stops.");
+    const auto wants_measurements = [this](bool is_set) {
+        return is_set && every == 0 ? "needs eval.every of at least 1: 0 measures only at the end" : "";
+    };
+    options.add("eval.target", &target, 0, {}, "Stop when eval.target_metric of the (common) test reaches this; 0 never stops.")
+        .check([this, wants_measurements] { return wants_measurements(target != 0); });
     options.add("eval.target_metric", &target_metric, "accuracy", "What eval.target is about.")
         .one_of(metrics)
         .used_when([this] { return target != 0; }, [] { return std::string("eval.target = 0"); });
-    options.add("eval.patience", &patience, 0, at_least(0),
-                "Stop after this many measurements without a better eval.best_metric of the validation rows; 0 never stops.");
+    options
+        .add("eval.patience", &patience, 0, at_least(0),
+             "Stop after this many measurements without a better eval.best_metric of the validation rows; 0 never stops.")
+        .check([this, wants_measurements] { return wants_measurements(patience > 0); });
     options.add("eval.best_metric", &best_metric, "loss", "Metric of the validation rows by which best.h5, the best model so far, is kept.")
         .one_of(metrics);
     options.add("eval.compare_local", &compare_local, false,
@@ -101,7 +107,8 @@ MetricSums measure(Sequential& network, const Split& split, const Affine& featur
     return sums;
 }
 
-std::optional<SplitMetrics> measure_silos(const Communicator& world, Sequential& network, const std::vector<Silo>& silos, Split Shard::*split) {
+std::optional<SplitMetrics> measure_silos(const Communicator& world, Sequential& network, const std::vector<Silo>& silos,
+                                          Split Shard::*split) {
     SplitMetrics metrics;
     TotalSums total(network.problem());
     for (const Silo& silo : silos) {

@@ -30,7 +30,7 @@ struct EvaluationConfig {
 
 /// What one measurement of all silos' rows of a split says.
 struct SplitMetrics {
-    Metrics overall;                                  // equal on all ranks
+    Metrics overall;                                        // equal on all ranks
     std::vector<std::pair<std::uint32_t, Metrics>> hosted;  // of this rank's silos that have such rows
 };
 

@@ -1,5 +1,6 @@
 #include "observe/progress.hpp"
 
+#include <cmath>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -26,8 +27,8 @@ std::string evaluation_text(const nlohmann::ordered_json& record) {
 }  // namespace
 
 std::string duration_text(double seconds) {
-    const auto whole = static_cast<std::uint64_t>(seconds + 0.5);
-    if (seconds < 60) return fmt::format("{:.1f} s", seconds);
+    const auto whole = static_cast<std::uint64_t>(std::llround(seconds));
+    if (seconds < 59.95) return fmt::format("{:.1f} s", seconds);
     if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
     return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
 }

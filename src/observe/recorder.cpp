@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "comm/agreement.hpp"
 #include "io/atomic_file.hpp"
 
 namespace silosum {
@@ -17,7 +18,9 @@ std::string lines_up_to(const std::filesystem::path& file, std::uint64_t last_ro
     for (std::string line; std::getline(stream, line);) {
         const auto json = nlohmann::json::parse(line, nullptr, false);
         // A line cut by a kill is of a round that is trained again.
-        if (json.is_object() && json.contains("round") && json["round"].get<std::uint64_t>() <= last_round) kept += line + "\n";
+        if (json.is_object() && json.contains("round") && json["round"].is_number_unsigned() &&
+            json["round"].get<std::uint64_t>() <= last_round)
+            kept += line + "\n";
     }
     return kept;
 }
@@ -30,18 +33,21 @@ nlohmann::ordered_json phases_json(const PhaseClock& clock) {
 
 }  // namespace
 
-Recorder::Recorder(std::filesystem::path file, std::uint64_t last_kept_round) : file_(std::move(file)) {
-    if (file_.empty()) return;
-    write_file_atomically(file_, lines_up_to(file_, last_kept_round));
-    stream_.open(file_, std::ios::app);
-    require<RuntimeError>(stream_.good(), "cannot write {}: {}", file_.string(), std::strerror(errno));
+Recorder::Recorder(const Communicator& world, std::filesystem::path file, std::uint64_t last_kept_round)
+    : world_(world), file_(std::move(file)) {
+    succeed_on_first(world_, [&] {
+        write_file_atomically(file_, lines_up_to(file_, last_kept_round));
+        stream_.open(file_, std::ios::app);
+        require<RuntimeError>(stream_.good(), "cannot write {}: {}", file_.string(), std::strerror(errno));
+    });
 }
 
 void Recorder::after_round(RoundReport& report) {
-    if (file_.empty()) return;
-    report.record["seconds"] = phases_json(report.clock);
-    stream_ << report.record.dump() << '\n' << std::flush;
-    require<RuntimeError>(stream_.good(), "cannot write {}: {}; the last checkpoint is good", file_.string(), std::strerror(errno));
+    succeed_on_first(world_, [&] {
+        report.record["seconds"] = phases_json(report.clock);
+        stream_ << report.record.dump() << '\n' << std::flush;
+        require<RuntimeError>(stream_.good(), "cannot write {}: {}", file_.string(), std::strerror(errno));
+    });
 }
 
 }  // namespace silosum

@@ -5,18 +5,20 @@
 #include <filesystem>
 #include <fstream>
 
+#include "comm/mpi.hpp"
 #include "round/observer.hpp"
 
 namespace silosum {
 
-/// Rank 0 writes; on other ranks an empty path makes it do nothing.
+/// Rank 0 writes; all ranks learn whether it could.
 class Recorder : public Observer {
 public:
-    /// Keeps the lines of rounds up to `last_kept_round` of an earlier start and drops later ones, which will be trained again.
-    Recorder(std::filesystem::path file, std::uint64_t last_kept_round);
+    /// Collective. Keeps the lines of rounds up to `last_kept_round` of an earlier start and drops later ones, which will be trained again.
+    Recorder(const Communicator& world, std::filesystem::path file, std::uint64_t last_kept_round);
     void after_round(RoundReport& report) override;
 
 private:
+    const Communicator& world_;
     std::filesystem::path file_;
     std::ofstream stream_;
 };

@@ -21,21 +21,28 @@ void require_metric(const char* key, const std::string& metric, Task task) {
             join(names, ", "));
 }
 
-bool is_better(const std::string& metric, double value, double than) { return larger_is_better(metric) ? value > than : value < than; }
+bool is_better(const std::string& metric, double value, double than) {
+    return larger_is_better(metric) ? value > than : value < than;
+}
 
 }  // namespace
+
+void check_rules(const EvaluationConfig& config, const Census& census) {
+    const Task task = census.problem.task;
+    if (config.target != 0) require_metric("eval.target_metric", config.target_metric, task);
+    require_metric("eval.best_metric", config.best_metric, task);
+    require(config.patience == 0 || census.rows(&SiloEntry::validation) > 0,
+            "eval.patience = {}: no silo has validation rows; make some with `silosum shard --validation-fraction`, or set 0",
+            config.patience);
+    const bool is_judged = !config.common_test.empty() || census.rows(&SiloEntry::test) + census.rows(&SiloEntry::validation) > 0;
+    require(config.target == 0 || is_judged,
+            "eval.target = {}: there is no eval.common_test and no silo has test or validation rows to reach it on; set 0", config.target);
+}
 
 Stopping::Stopping(const EvaluationConfig& config, const Federation& federation, const Evaluation& evaluation,
                    std::function<void(std::uint64_t)> save_best)
     : config_(config), federation_(federation), evaluation_(evaluation), save_best_(std::move(save_best)) {
-    const Task task = federation.census.problem.task;
-    if (config.target != 0) require_metric("eval.target_metric", config.target_metric, task);
-    require_metric("eval.best_metric", config.best_metric, task);
-    const auto rows = [&](std::uint64_t SiloEntry::*split) { return federation.census.rows(split); };
-    require(config.patience == 0 || rows(&SiloEntry::validation) > 0,
-            "eval.patience = {}: no silo has validation rows; make some with `silosum shard --validation-fraction`, or set 0", config.patience);
-    require(config.target == 0 || !config.common_test.empty() || rows(&SiloEntry::test) + rows(&SiloEntry::validation) > 0,
-            "eval.target = {}: there is no eval.common_test and no silo has test or validation rows to reach it on; set 0", config.target);
+    check_rules(config, federation.census);
     state_.best_metric = config.best_metric;
     state_.judged_metric = config.target_metric;
 }
@@ -76,7 +83,10 @@ void Stopping::judge_best(std::uint64_t round) {
 
 void Stopping::after_round(RoundReport& report) {
     judge_best(report.round.number);
-    if (const auto metrics = evaluation_.judged()) state_.judged = metrics->value(config_.target_metric);
+    if (const auto metrics = evaluation_.judged()) {
+        state_.judged = metrics->value(config_.target_metric);
+        if (state_.judged && !std::isfinite(*state_.judged)) state_.judged.reset();  // a model that diverges reaches nothing
+    }
     report.stop_reason = reason_to_stop();
     std::array<std::uint64_t, 1> signal{static_cast<std::uint64_t>(stop_signal())};
     all_reduce_max(federation_.world, signal);

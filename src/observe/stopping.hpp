@@ -12,20 +12,24 @@ namespace silosum {
 
 /// What of it a checkpoint keeps.
 struct StoppingState {
-    std::string best_metric;          // what `best` is a value of: a best of another metric says nothing
-    std::optional<double> best;       // best value of eval.best_metric so far
+    std::string best_metric;     // what `best` is a value of: a best of another metric says nothing
+    std::optional<double> best;  // best value of eval.best_metric so far
     std::uint64_t best_round = 0;
     std::uint64_t without_better = 0;  // measurements since
     std::string judged_metric;         // eval.target_metric, where eval.target is used
     std::optional<double> judged;      // its last measurement
 };
 
+/// UsageError where a metric does not belong to the task, or a rule to stop has no rows to look at.
+void check_rules(const EvaluationConfig& config, const Census& census);
+
 /// Observer: asks to stop on the target, on patience and on a signal to any rank; keeps the best model by validation.
 class Stopping : public Observer {
 public:
     /// save_best is called on all ranks with the round number when the validation rows say that the model is the best so far.
-    /// UsageError where a metric does not belong to the task, or a rule to stop has no rows to look at.
-    Stopping(const EvaluationConfig& config, const Federation& federation, const Evaluation& evaluation, std::function<void(std::uint64_t)> save_best);
+    /// UsageError as check_rules.
+    Stopping(const EvaluationConfig& config, const Federation& federation, const Evaluation& evaluation,
+             std::function<void(std::uint64_t)> save_best);
     void after_round(RoundReport& report) override;
 
     [[nodiscard]] const StoppingState& state() const { return state_; }

@@ -41,7 +41,8 @@ std::vector<double> path(int rounds, int steps, double rate, const kernels::SgdS
 
 TEST(Quadratic, FedAvgReachesItsBiasedFixedPoint) {
     // K, fixed point, contraction: double-precision evaluation of the closed form above.
-    const std::vector<std::array<double, 3>> golden{{1, -0.6, 0.75}, {2, -0.542168674699, 0.585}, {5, -0.385004693073, 0.334125}, {10, -0.208252015326, 0.177362528850}};
+    const std::vector<std::array<double, 3>> golden{
+        {1, -0.6, 0.75}, {2, -0.542168674699, 0.585}, {5, -0.385004693073, 0.334125}, {10, -0.208252015326, 0.177362528850}};
     for (const auto& [steps, fixed_point, contraction] : golden) {
         const auto xs = path(200, static_cast<int>(steps), 0.1, {}, false);
         EXPECT_NEAR(xs.back(), fixed_point, 1e-11);
@@ -71,7 +72,8 @@ TEST(Quadratic, MomentumIsResetOrKeptBetweenRounds) {
 TEST(FedAvg, MovesTheSliceByTheMeanUpdateTimesTheServerRate) {
     std::vector<float> slice{1.0F, -2.0F, 0.5F};
     Aggregate aggregate;
-    aggregate.mean = {0.25, -0.125, 3.0};
+    std::vector<double> mean{0.25, -0.125, 3.0};
+    aggregate.mean = mean;
     FedAvg(0.5).apply(slice, aggregate, Round{});
     const std::vector<float> expected{1.125F, -2.0625F, 2.0F};
     EXPECT_EQ(slice, expected);

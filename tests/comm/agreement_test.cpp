@@ -1,6 +1,8 @@
 // Every rank must leave agree_on_error with the same verdict.
 #include "comm/agreement.hpp"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "comm/collectives.hpp"
@@ -45,6 +47,13 @@ TEST(AgreeOnError, SeveralFailuresAreListedOnceEachAndTheLowestRankGivesTheCode)
     ExitCode code = ExitCode::done;
     EXPECT_EQ(caught(world, error, code), "ranks 1, 3: disk full\nrank 2: a label of 12");
     EXPECT_EQ(code, ExitCode::runtime);
+}
+
+TEST(AgreeOnError, ManyDifferentMessagesAreCutShort) {
+    Communicator world = Communicator::world();
+    ExitCode code = ExitCode::done;
+    const std::string text = caught(world, RuntimeError(fmt::format("file {}", world.rank())), code);
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\n') + 1, std::min(world.size(), 9)) << text;
 }
 
 TEST(AgreeOnError, AnErrorOfAllRanksIsTheirMessageAlone) {

@@ -65,6 +65,14 @@ TEST_F(ImportCsv, DropFirstLeavesOutOneCategory) {
     EXPECT_THAT(row(source, 2), ElementsAre(1.0F, 0.0F));
 }
 
+TEST_F(ImportCsv, DropFirstLeavesNothingOfOneCategory) {
+    write("a.csv", "same,colour,y\nx,red,no\nx,blue,yes\n");
+    settings_.drop_first = true;
+    const Source source = import();
+    EXPECT_THAT(source.feature_names, ElementsAre("colour=red"));
+    EXPECT_THAT(source.rows.floats, ElementsAre(1.0F, 0.0F));
+}
+
 // A file that lacks a category still has its feature, and columns may stand in another order.
 TEST_F(ImportCsv, CategoriesAreAgreedOverFiles) {
     write("north.csv", "colour,size,y\nred,1,a\nred,2,b\n");
@@ -84,6 +92,19 @@ TEST_F(ImportCsv, NumbersCanBeNamedCategories) {
     EXPECT_THAT(source.feature_names, ElementsAre("ward=9", "ward=10"));
     settings_.categorical.clear();
     EXPECT_THAT(import().feature_names, ElementsAre("ward"));
+}
+
+// Another file may write the same code with a point.
+TEST_F(ImportCsv, NumbersWrittenInTwoWaysAreOneCategory) {
+    write("a.csv", "ward,y\n2,0\n10,1\n");
+    write("b.csv", "ward,y\n2.0,1.0\n07,0.0\n");
+    settings_.categorical = {"ward"};
+    settings_.task = "binary";
+    const Source source = import();
+    EXPECT_THAT(source.feature_names, ElementsAre("ward=2", "ward=07", "ward=10"));
+    EXPECT_EQ(row(source, 2), row(source, 0));
+    EXPECT_THAT(source.class_names, ElementsAre("0", "1"));
+    EXPECT_THAT(source.rows.labels, ElementsAre(0, 1, 1, 0));
 }
 
 TEST_F(ImportCsv, AWordInANumericColumnIsNamed) {

@@ -143,24 +143,42 @@ TEST(SplitDirichlet, WhatCannotBeIsRefused) {
     EXPECT_THAT(message_of<UsageError>([&] { (void)split_iid(5, 6, 1); }), HasSubstr("5 rows cannot be split over 6 silos"));
 }
 
-// Sizes over many seeds have the mean and variance of Dirichlet(alpha): 1/n and (1/n)(1 - 1/n)/(n alpha + 1).
+// A silo that has its equal share takes nothing of the classes after.
+TEST(SplitDirichlet, FullSilosTakeNoFurtherClass) {
+    const auto labels = some_labels();
+    for (std::uint64_t seed = 0; seed < 10; ++seed) {
+        for (const auto& counts : label_counts(split_dirichlet(labels, classes, 0.3, 10, 10, seed), labels)) {
+            std::size_t before_last = 0;
+            std::size_t last = 0;
+            for (const std::size_t count : counts) {
+                if (count == 0) continue;
+                before_last += last;
+                last = count;
+            }
+            EXPECT_LT(before_last * 10, rows);
+        }
+    }
+}
+
+// Sizes over many seeds have the mean and variance of Dirichlet(alpha): 1/n and (1/n)(1 - 1/n)/(n alpha + 1). With 4000 draws the
+// standard error of the variance is below 3 %.
 TEST(SplitByQuantity, SizesHaveDirichletMoments) {
     constexpr std::size_t silos = 4;
-    constexpr double alpha = 2.0;
-    constexpr int draws = 2000;
-    double sum = 0.0;
-    double squares = 0.0;
-    for (int seed = 0; seed < draws; ++seed) {
-        const double share =
-            static_cast<double>(split_by_quantity(1000, alpha, silos, 1, static_cast<std::uint64_t>(seed))[1].size()) / 1000.0;
-        sum += share;
-        squares += share * share;
+    constexpr int draws = 4000;
+    for (const double alpha : {0.3, 2.0}) {
+        double sum = 0.0;
+        double squares = 0.0;
+        for (std::uint64_t seed = 0; seed < draws; ++seed) {
+            const double share = static_cast<double>(split_by_quantity(500, alpha, silos, 0, seed)[1].size()) / 500.0;
+            sum += share;
+            squares += share * share;
+        }
+        const double mean = sum / draws;
+        const double variance = squares / draws - mean * mean;
+        const double expected = 0.25 * 0.75 / (silos * alpha + 1.0);
+        EXPECT_NEAR(mean, 0.25, 4.0 * std::sqrt(expected / draws)) << alpha;
+        EXPECT_NEAR(variance, expected, 0.08 * expected) << alpha;
     }
-    const double mean = sum / draws;
-    const double variance = squares / draws - mean * mean;
-    const double expected = 0.25 * 0.75 / (silos * alpha + 1.0);
-    EXPECT_NEAR(mean, 0.25, 4.0 * std::sqrt(expected / draws));
-    EXPECT_NEAR(variance, expected, 0.15 * expected);
 }
 
 TEST(SplitByName, OneSiloANameInOrder) {

@@ -139,7 +139,7 @@ TEST_F(ExactSumRefusals, AgreedRangeRefusesUpdatesThatAreTooLarge) {
     ExactSum exchange(world, c.config, c.setup(world));
     std::vector<float> model = c.first_model();
     const std::string text = play_broken(c, exchange, model, 4, [](std::vector<float>& local, Update&) { local[0] = 1e30F; });
-    EXPECT_NE(text.find("round 7: training diverged"), std::string::npos) << text;
+    EXPECT_NE(text.find("silo 4, round 7: its training diverged"), std::string::npos) << text;
     expect_same_everywhere(text);
     expect_usable(c, exchange, model);
 }

@@ -61,6 +61,7 @@ std::vector<Problem> problems() {
     result.emplace_back(784, 10, 10);
     result.emplace_back(200, 200, 10);
     result.emplace_back(130, 70, 150);  // more rows than one block of copies on the stack
+    result.emplace_back(20, 530, 5);    // more outputs than one block of turned weights
     return result;
 }
 

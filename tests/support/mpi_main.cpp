@@ -17,7 +17,9 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "started with %d ranks, wanted %s\n", ranks, expected);
         MPI_Abort(MPI_COMM_WORLD, 1);
     }
-    if (rank != 0) delete testing::UnitTest::GetInstance()->listeners().Release(testing::UnitTest::GetInstance()->listeners().default_result_printer());
+    if (rank != 0)
+        delete testing::UnitTest::GetInstance()->listeners().Release(
+            testing::UnitTest::GetInstance()->listeners().default_result_printer());
     int failed = RUN_ALL_TESTS();
     int any = 0;
     MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD);

@@ -1,0 +1,215 @@
+"""Every verb, and the way from a table or images to predictions and exported models."""
+
+import csv
+import json
+import math
+import random
+import unittest
+
+import harness
+
+VERBS = ("shard", "inspect", "plan", "train", "resume", "evaluate", "predict", "export")
+
+CONFIG = """
+[run]
+rounds = 12
+[data]
+shards = shards
+standardise = federated
+[model]
+name = {model}
+[local]
+epochs = 2
+batch_size = 8
+lr = {lr}
+[eval]
+every = 4
+"""
+
+
+def write_patients(path, rows, task):
+    """Numbers, words and missing values; the label follows from age, dose and ward."""
+    draw = random.Random(3)
+    with open(path, "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("age", "dose", "ward", "smoker", "hospital", "outcome"))
+        for row in range(rows):
+            age, dose, ward = draw.gauss(50, 12), draw.random(), draw.choice(("east", "west", "south"))
+            score = (age - 50) / 6 + 4 * dose - 2 + {"east": 1.5, "west": -1.5, "south": 0}[ward]
+            outcome = f"{3 * score + draw.gauss(0, 0.5):.4f}" if task == "regression" else ("alive", "dead")[score + draw.gauss(0, 0.3) > 0]
+            missing = draw.random() < 0.1
+            table.writerow((f"{age:.1f}", "" if missing else f"{dose:.3f}", ward, "NA" if draw.random() < 0.05 else draw.choice(("yes", "no")), f"clinic {row % 4}", outcome))
+
+
+class Help(unittest.TestCase):
+    def test_every_verb_helps(self):
+        listed = harness.run(["--help"])
+        self.assertEqual(listed.code, 0)
+        for verb in VERBS:
+            self.assertIn(f"  {verb} ", listed.out)
+            for word in ("--help",):
+                result = harness.run([verb, word])
+                self.assertEqual(result.code, 0, str(result))
+                self.assertIn(f"silosum {verb if verb != 'resume' else 'train'}", result.out)
+                self.assertEqual(result.err, "")
+
+    def test_the_version_is_told(self):
+        self.assertRegex(harness.run(["--version"]).out, r"^silosum \d+\.\d+\.\d+\n$")
+
+    def test_an_unknown_verb_suggests_the_nearest(self):
+        for word, verb in (("tran", "train"), ("evalute", "evaluate"), ("shards", "shard")):
+            result = harness.run([word])
+            self.assertEqual(result.code, 2)
+            self.assertIn(f'unknown verb "{word}"; did you mean "{verb}"?', result.err)
+
+    def test_a_verb_without_arguments_says_what_it_needs(self):
+        for verb in VERBS:
+            result = harness.run([verb])
+            self.assertEqual(result.code, 2, str(result))
+            self.assertNotEqual(result.err, "")
+
+    def test_unknown_options_of_verbs_suggest_the_nearest(self):
+        for verb, option, nearest in (("shard", "--silo", "--silos"), ("predict", "--modle", "--model"), ("evaluate", "--spilt", "--split")):
+            result = harness.run([verb, option, "3"])
+            self.assertEqual(result.code, 2, str(result))
+            self.assertIn(nearest, result.err)
+
+
+class Journeys(harness.EndToEnd):
+    def verb(self, *arguments, code=0):
+        result = harness.run(arguments)
+        self.assertEqual(result.code, code, str(result))
+        return result
+
+    def from_table_to_predictions(self, task, model, lr):
+        """shard, inspect, plan, train, evaluate, predict and export; returns (overall test metrics, predictions)."""
+        write_patients(self.folder / "patients.csv", 400, task)
+        shards = self.folder / "shards"
+        words = ["shard", "--from", f"csv:{self.folder / 'patients.csv'}", "--label", "outcome", "--split", "by:hospital", "--missing", "mean", "--out", shards,
+                 "--validation-fraction", "0.1", "--test-fraction", "0.2", "--task", task]
+        made = self.verb(*words, *(["--positive", "dead"] if task == "binary" else []))
+        self.assertIn("wrote 4 shards", made.out)
+        self.assertIn("missing values", made.out)
+        shown = self.verb("inspect", shards)
+        self.assertIn("ward=east", shown.out)
+        self.assertEqual(shown.out.count("checks       good"), 4)
+        config = self.write_config(CONFIG.format(model=model, lr=lr))
+        planned = self.verb("plan", config, "--ranks", "2")
+        self.assertIn("4 silos on 2 ranks", planned.out)
+
+        self.train(config, 2)
+        summary = self.summary()
+        self.assertIn(f"{summary['parameters']} parameters", planned.out)
+        model_file = self.folder / "run" / "model.h5"
+        files = sorted(shards.glob("*.h5"))
+        measured = json.loads(self.verb("evaluate", "--json", "--model", model_file, "--data", *files).out)
+        self.assertEqual(measured["model_sha256"], summary["model_sha256"])
+        self.assertEqual(measured["round"], 12)
+        for metric, value in summary["test"].items():
+            if value is None:
+                self.assertIsNone(measured["overall"][metric], metric)
+            else:
+                self.assertAlmostEqual(measured["overall"][metric], value, delta=1e-9 * max(1, abs(value)), msg=metric)
+        self.verb("evaluate", "--model", model_file, "--data", *files)
+
+        out = self.folder / "predictions.csv"
+        self.verb("predict", "--model", model_file, "--data", files[0], "--split", "test", "--out", out)
+        with open(out, newline="") as file:
+            predictions = list(csv.DictReader(file))
+        self.assertEqual(len(predictions), measured["shards"][0]["rows"])
+        self.check_export(model_file)
+        return summary["test"], measured["shards"][0], predictions
+
+    def check_export(self, model_file):
+        out = self.folder / "model.safetensors"
+        self.verb("export", "--format", "safetensors", "--model", model_file, "--out", out)
+        data = out.read_bytes()
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        self.assertEqual(header["__metadata__"]["model_sha256"], self.sha())
+        numbers = sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+        self.assertEqual(numbers, self.summary()["parameters"])
+        # The exported file starts a run where this one ended: its first round begins from the same parameters as one from model.h5.
+        shas = set()
+        for start in (out, model_file):
+            self.train(self.folder / "test.cfg", 2, f"from-{start.name}", ["--run.warm_start", start, "--run.rounds", "1"])
+            shas.add(self.sha(f"from-{start.name}"))
+        self.assertEqual(len(shas), 1)
+        self.assertNotIn(self.sha(), shas)
+
+    def test_a_table_with_two_classes(self):
+        test, shard, predictions = self.from_table_to_predictions("binary", "linear", 0.1)
+        self.assertGreater(test["accuracy"], 0.85)
+        self.assertGreater(test["auc"], 0.9)
+        right = sum(row["predicted"] == row["label"] for row in predictions)
+        self.assertAlmostEqual(right / len(predictions), shard["accuracy"], delta=1e-9)
+
+    def test_a_table_with_numbers_as_labels(self):
+        test, shard, predictions = self.from_table_to_predictions("regression", "mlp", 0.01)
+        self.assertGreater(test["r2"], 0.8)
+        squares = sum((float(row["predicted"]) - float(row["target"])) ** 2 for row in predictions)
+        self.assertAlmostEqual(math.sqrt(squares / len(predictions)), shard["rmse"], delta=1e-4 * shard["rmse"])
+
+    def test_images(self):
+        shards = self.image_shards(4, rows=600, split="labels:2")
+        config = self.write_config(CONFIG.format(model="cnn", lr=0.05).replace("standardise = federated", "").replace("rounds = 12", "rounds = 3"))
+        result = self.verb("plan", config)
+        self.assertIn("4 silos on 4 ranks", result.out)
+        self.train(config, 2, flags=["--eval.common_test", shards / "test.h5", "--model.name", "lenet"])
+        self.assertGreater(self.summary()["common_test"]["accuracy"], 0.5)
+        model = self.folder / "run" / "model.h5"
+        measured = json.loads(self.verb("evaluate", "--json", "--model", model, "--data", shards / "test.h5").out)
+        self.assertAlmostEqual(measured["overall"]["accuracy"], self.summary()["common_test"]["accuracy"], delta=1e-12)
+        out = self.folder / "predictions.csv"
+        self.verb("predict", "--model", model, "--data", shards / "test.h5", "--out", out)
+        self.assertEqual(len(out.read_text().splitlines()), 41)
+
+    def test_models_and_shards_that_do_not_fit(self):
+        self.image_shards(2, rows=100)
+        self.train(self.write_config(CONFIG.format(model="softmax", lr=0.1).replace("standardise = federated", "").replace("rounds = 12", "rounds = 1")), 1)
+        model = self.folder / "run" / "model.h5"
+        penguins = harness.ROOT / "configs" / "data" / "penguins" / "silo-Dream.h5"
+        for verb in ("evaluate", "predict"):
+            result = self.verb(verb, "--model", model, "--data", penguins, *(["--out", self.folder / "out.csv"] if verb == "predict" else []), code=3)
+            self.assertIn(str(penguins), result.err)
+            self.assertIn(str(model), result.err)
+            result = self.verb(verb, "--model", self.folder / "none.h5", "--data", penguins, *(["--out", self.folder / "out.csv"] if verb == "predict" else []), code=3)
+            self.assertIn("none.h5", result.err)
+        model.write_bytes(model.read_bytes()[:-200])
+        self.assertIn("cut or", self.verb("evaluate", "--model", model, "--data", penguins, code=3).err)
+        self.assertIn("did you mean", self.verb("export", "--format", "safetensor", "--model", model, "--out", self.folder / "x", code=2).err)
+
+
+class Plan(harness.EndToEnd):
+    def test_the_memory_of_a_rank_is_foretold(self):
+        self.image_shards(4, rows=200)
+        config = self.write_config("[data]\nshards = shards\n[model]\nname = mlp\nwidths = 2000, 2000\n[local]\nbatch_size = 10\n[run]\nrounds = 2\n[eval]\nevery = 0\n")
+        for ranks in (2, 4):
+            for extra in ((), ("--exchange.ring_bits", "64"), ("--local.momentum", "0.9", "--local.state", "keep")):
+                self.train(config, ranks, flags=[*extra, "--run.overwrite"])
+                planned = harness.run(["plan", config, "--ranks", ranks, *extra])
+                self.assertEqual(planned.code, 0, str(planned))
+                foretold = int(planned.out.rsplit("(", 1)[1].split(" bytes")[0])
+                measured = self.summary()["peak_rank_bytes"]
+                self.assertLess(abs(foretold / measured - 1), 0.15, f"{ranks} ranks {extra}: foretold {foretold / 2**20:.0f} MiB, measured {measured / 2**20:.0f} MiB\n{planned.out}")
+
+    def test_it_refuses_what_train_refuses(self):
+        self.image_shards(2, rows=60)
+        config = self.write_config("[data]\nshards = shards\n[model]\nname = softmax\n")
+        for flags, code, word in (
+            (["--selection.silos_per_round", "3"], 2, "only 2 silos"),
+            (["--local.lrr", "3"], 2, "local.lr"),
+            (["--data.shards", self.folder / "none"], 3, "none"),
+            (["--exchange.max_weight", "3"], 2, "exchange.max_weight"),
+            (["--eval.patience", "3"], 2, "validation rows"),
+            (["--eval.target_metric", "rmse", "--eval.target", "1"], 2, "rmse"),
+            (["--data.class_weights", "1,2"], 2, "class_weights"),
+            (["--run.warm_start", self.folder / "none.h5"], 3, "none.h5"),
+            (["--ranks", "0"], 2, "--ranks 0"),
+        ):
+            result = harness.run(["plan", config, *flags])
+            self.assertEqual(result.code, code, f"{flags} {result}")
+            self.assertIn(word, result.err)
+
+
+if __name__ == "__main__":
+    unittest.main()
