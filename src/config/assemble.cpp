@@ -21,7 +21,12 @@ std::vector<std::filesystem::path> files_on_all(const Communicator& world, const
     succeed_on_first(world, [&] {
         const auto files = shard_files(config.shards);
         require<DataError>(!files.empty(), "data.shards names no shard; make some with `silosum shard`");
-        for (const auto& file : files) text += (text.empty() ? "" : "\n") + std::filesystem::absolute(file).string();
+        for (const auto& file : files) {
+            const std::string name = std::filesystem::absolute(file).string();
+            require<DataError>(first_not_utf8(name) == std::string::npos && name.find('\n') == std::string::npos,
+                               "data.shards: the name of {} must be UTF-8 text without line breaks; rename it", name);
+            text += (text.empty() ? "" : "\n") + name;
+        }
     });
     broadcast_text(world, text, 0);
     std::vector<std::filesystem::path> files;
@@ -44,9 +49,12 @@ std::optional<CommonTest> common_test_on_all(const Communicator& world, const Ev
 }
 
 // Rank 0 makes or reads the first model: the mathematical functions of other ranks' libraries may round otherwise.
-void start_model(const Communicator& world, const RunConfig& config, Trainer& trainer, Parameters& global) {
-    succeed_on_first(world, [&] { global = first_parameters(config, trainer.network()); });
+Parameters first_model_on_all(const Communicator& world, const RunConfig& config, const Sequential& network) {
+    Parameters global;
+    succeed_on_first(world, [&] { global = first_parameters(config, network); });
+    if (world.rank() != 0) global = Parameters(network.layout());
     broadcast(world, global.values.span(), 0);
+    return global;
 }
 
 }  // namespace
@@ -115,8 +123,7 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
                         largest_batch, threads);
         if (!weights.empty()) trainer->network().set_class_weights(weights);
     });
-    Parameters global(trainer->network().layout());
-    start_model(world, config, *trainer, global);
+    Parameters global = first_model_on_all(world, config, trainer->network());
 
     std::optional<Selection> selection;
     std::unique_ptr<Algorithm> algorithm;

@@ -57,7 +57,8 @@ void Stopping::set_state(const StoppingState& state) {
 }
 
 std::string Stopping::reason_to_stop() const {
-    if (config_.target != 0 && state_.judged && !is_better(config_.target_metric, config_.target, *state_.judged)) {
+    const bool is_judged = state_.judged && std::isfinite(*state_.judged);  // a model that diverges reaches nothing
+    if (config_.target != 0 && is_judged && !is_better(config_.target_metric, config_.target, *state_.judged)) {
         return fmt::format("target: {} is {:.6g}, eval.target is {:.6g}", config_.target_metric, *state_.judged, config_.target);
     }
     if (config_.patience > 0 && state_.without_better >= config_.patience) {
@@ -83,10 +84,7 @@ void Stopping::judge_best(std::uint64_t round) {
 
 void Stopping::after_round(RoundReport& report) {
     judge_best(report.round.number);
-    if (const auto metrics = evaluation_.judged()) {
-        state_.judged = metrics->value(config_.target_metric);
-        if (state_.judged && !std::isfinite(*state_.judged)) state_.judged.reset();  // a model that diverges reaches nothing
-    }
+    if (const auto metrics = evaluation_.judged()) state_.judged = metrics->value(config_.target_metric);
     report.stop_reason = reason_to_stop();
     std::array<std::uint64_t, 1> signal{static_cast<std::uint64_t>(stop_signal())};
     all_reduce_max(federation_.world, signal);

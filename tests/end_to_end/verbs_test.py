@@ -47,11 +47,10 @@ class Help(unittest.TestCase):
         self.assertEqual(listed.code, 0)
         for verb in VERBS:
             self.assertIn(f"  {verb} ", listed.out)
-            for word in ("--help",):
-                result = harness.run([verb, word])
-                self.assertEqual(result.code, 0, str(result))
-                self.assertIn(f"silosum {verb if verb != 'resume' else 'train'}", result.out)
-                self.assertEqual(result.err, "")
+            result = harness.run([verb, "--help"])
+            self.assertEqual(result.code, 0, str(result))
+            self.assertIn(f"silosum {verb if verb != 'resume' else 'train'}", result.out)
+            self.assertEqual(result.err, "")
 
     def test_the_version_is_told(self):
         self.assertRegex(harness.run(["--version"]).out, r"^silosum \d+\.\d+\.\d+\n$")
@@ -140,13 +139,13 @@ class Journeys(harness.EndToEnd):
         test, shard, predictions = self.from_table_to_predictions("binary", "linear", 0.1)
         self.assertGreater(test["accuracy"], 0.85)
         self.assertGreater(test["auc"], 0.9)
-        right = sum(row["predicted"] == row["label"] for row in predictions)
+        right = sum(row["prediction"] == row["label"] for row in predictions)
         self.assertAlmostEqual(right / len(predictions), shard["accuracy"], delta=1e-9)
 
     def test_a_table_with_numbers_as_labels(self):
         test, shard, predictions = self.from_table_to_predictions("regression", "mlp", 0.01)
         self.assertGreater(test["r2"], 0.8)
-        squares = sum((float(row["predicted"]) - float(row["target"])) ** 2 for row in predictions)
+        squares = sum((float(row["prediction"]) - float(row["target"])) ** 2 for row in predictions)
         self.assertAlmostEqual(math.sqrt(squares / len(predictions)), shard["rmse"], delta=1e-4 * shard["rmse"])
 
     def test_images(self):
@@ -154,7 +153,7 @@ class Journeys(harness.EndToEnd):
         config = self.write_config(CONFIG.format(model="cnn", lr=0.05).replace("standardise = federated", "").replace("rounds = 12", "rounds = 3"))
         result = self.verb("plan", config)
         self.assertIn("4 silos on 4 ranks", result.out)
-        self.train(config, 2, flags=["--eval.common_test", shards / "test.h5", "--model.name", "lenet"])
+        self.train(config, 2, flags=["--eval.common_test", shards / "test.h5"])
         self.assertGreater(self.summary()["common_test"]["accuracy"], 0.5)
         model = self.folder / "run" / "model.h5"
         measured = json.loads(self.verb("evaluate", "--json", "--model", model, "--data", shards / "test.h5").out)

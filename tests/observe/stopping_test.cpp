@@ -122,9 +122,11 @@ TEST(Stopping, WhatIsNotANumberReachesNothing) {
     config.target = 0.01;
     Watched run(config);
     StoppingState state = run.stopping->state();
-    state.judged = std::numeric_limits<double>::infinity();
-    run.stopping->set_state(state);
-    EXPECT_EQ(run.stopping->reason_to_stop(), "");
+    for (const double value : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+        state.judged = value;
+        run.stopping->set_state(state);
+        EXPECT_EQ(run.stopping->reason_to_stop(), "");
+    }
 }
 
 TEST(Stopping, RulesThatCannotWorkAreRefused) {
