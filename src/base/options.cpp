@@ -229,6 +229,8 @@ void Options::read_ini(std::istream& stream, const std::string& source, const st
 void Options::check_texts(std::vector<std::string>& problems) const {
     for (const auto& option : options_) {
         const std::string text = value_text(option.field);
+        if (first_not_utf8(text) != std::string::npos)
+            problems.push_back(fmt::format("{} = {}: must be UTF-8 text; rename it", option.name, text));
         if (text.find_first_of("#\n") == std::string::npos) continue;
         problems.push_back(
             fmt::format("{} = {}: must hold no # and no line break, which end a value in a configuration; rename it", option.name, text));

@@ -1,6 +1,7 @@
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -62,6 +63,33 @@ std::vector<std::string> split(std::string_view text, char separator) {
         if (end == std::string_view::npos) return parts;
         begin = end + 1;
     }
+}
+
+std::size_t first_not_utf8(std::string_view text) {
+    // How many bytes follow a first byte, and the range of the second: it rules out surrogates and longer forms than needed.
+    struct Form {
+        unsigned char first_low, first_high;
+        std::size_t length;
+        unsigned char second_low, second_high;
+    };
+    static constexpr std::array forms{Form{0x00, 0x7F, 1, 0, 0},       Form{0xC2, 0xDF, 2, 0x80, 0xBF}, Form{0xE0, 0xE0, 3, 0xA0, 0xBF},
+                                      Form{0xE1, 0xEC, 3, 0x80, 0xBF}, Form{0xED, 0xED, 3, 0x80, 0x9F}, Form{0xEE, 0xEF, 3, 0x80, 0xBF},
+                                      Form{0xF0, 0xF0, 4, 0x90, 0xBF}, Form{0xF1, 0xF3, 4, 0x80, 0xBF}, Form{0xF4, 0xF4, 4, 0x80, 0x8F}};
+    const auto is_within = [](char c, unsigned char low, unsigned char high) {
+        const auto byte = static_cast<unsigned char>(c);
+        return byte >= low && byte <= high;
+    };
+    for (std::size_t at = 0; at < text.size();) {
+        const auto form =
+            std::find_if(forms.begin(), forms.end(), [&](const Form& f) { return is_within(text[at], f.first_low, f.first_high); });
+        if (form == forms.end() || text.size() - at < form->length) return at;
+        for (std::size_t i = 1; i < form->length; ++i) {
+            const bool is_second = i == 1;
+            if (!is_within(text[at + i], is_second ? form->second_low : 0x80, is_second ? form->second_high : 0xBF)) return at;
+        }
+        at += form->length;
+    }
+    return std::string_view::npos;
 }
 
 std::string trim(std::string_view text) {

@@ -18,6 +18,9 @@ namespace silosum {
 [[nodiscard]] std::string counted(std::size_t count, std::string_view what);
 
 [[nodiscard]] std::vector<std::string> split(std::string_view text, char separator);
+/// The first byte that is not UTF-8 (Unicode 15, table 3-7), or npos.
+[[nodiscard]] std::size_t first_not_utf8(std::string_view text);
+
 [[nodiscard]] std::string trim(std::string_view text);
 [[nodiscard]] std::string join(std::span<const std::string> words, std::string_view separator);
 

@@ -1,8 +1,10 @@
 #include "data/csv_table.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "io/plain_or_gzip.hpp"
 
 namespace silosum {
@@ -90,6 +92,7 @@ private:
 
 CsvTable::CsvTable(const std::filesystem::path& path, char separator, const std::vector<std::string>& header)
     : path_(path), text_(read_plain_or_gzip(path)), header_(header) {
+    check_text();
     CsvReader reader(path_, text_, separator);
     std::size_t line = 0;
     if (header_.empty()) {
@@ -104,6 +107,15 @@ CsvTable::CsvTable(const std::filesystem::path& path, char separator, const std:
                            header.empty() ? "the header" : "--columns", header_.size());
         line_of_row_.push_back(line);
     }
+}
+
+// Names of silos, classes and features travel as JSON and stand in HDF5 files, which are UTF-8.
+void CsvTable::check_text() const {
+    const std::size_t bad = first_not_utf8(std::string_view(text_.data(), text_.size()));
+    if (bad == std::string_view::npos) return;
+    const auto line = 1 + std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(bad), '\n');
+    throw DataError(
+        fmt::format("{} line {} is not UTF-8 text; convert it, for example with: iconv -f latin1 -t utf-8", path_.string(), line));
 }
 
 void CsvTable::check_header() const {

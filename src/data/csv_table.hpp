@@ -25,6 +25,7 @@ public:
     [[nodiscard]] std::size_t line(std::size_t row) const { return line_of_row_[row]; }
 
 private:
+    void check_text() const;
     void check_header() const;
 
     std::filesystem::path path_;

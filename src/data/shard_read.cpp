@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "data/channels.hpp"
 #include "data/shard.hpp"
 #include "io/hdf5.hpp"
@@ -67,9 +68,17 @@ std::string read_silo(const hdf5::File& file) {
     }
 }
 
+// Names travel between ranks and into records as JSON, which is UTF-8.
+void check_name(const hdf5::File& file, const std::string& attribute, const std::string& name) {
+    require<DataError>(first_not_utf8(name) == std::string::npos, "{}: the attribute \"{}\" holds text that is not UTF-8; write it anew",
+                       file.path().string(), attribute);
+}
+
 std::vector<std::string> read_names(const hdf5::File& file, const std::string& attribute) {
     if (!file.has_attribute(attribute)) return {};
-    return file.string_attributes(attribute);
+    auto names = file.string_attributes(attribute);
+    for (const auto& name : names) check_name(file, attribute, name);
+    return names;
 }
 
 class ShardReader {
@@ -78,6 +87,7 @@ public:
         check_format(file_);
         shard_.path = path;
         shard_.silo = read_silo(file_);
+        check_name(file_, "silo", shard_.silo);
         shard_.problem.task = read_task(file_);
         shard_.problem.classes = read_classes(file_, shard_.problem.task);
         shard_.source = file_.has_attribute("source") ? file_.string_attribute("source") : "";

@@ -201,9 +201,32 @@ TEST_F(OptionsTest, AFileThatIsNotThereIsNamed) {
         (void)options.load(folder / "absent.cfg", {});
         FAIL() << "nothing was thrown";
     } catch (const UsageError& error) {
-        EXPECT_THAT(error.what(), HasSubstr("absent.cfg"));
+        EXPECT_THAT(error.what(), HasSubstr("absent.cfg: No such file"));
     }
-    EXPECT_THROW((void)options.load(testing::TempDir(), {}), UsageError) << "a folder is no configuration";
+    try {
+        (void)options.load(testing::TempDir(), {});
+        FAIL() << "a folder is no configuration";
+    } catch (const UsageError& error) {
+        EXPECT_THAT(error.what(), HasSubstr("it is a folder"));
+    }
+}
+
+TEST_F(OptionsTest, AKeyInTheWrongSectionIsFoundByItsLastPart) {
+    EXPECT_THAT(load("lr = 1\n[training]\nepochs = 2\n"),
+                ElementsAre(HasSubstr("unknown key \"lr\"; did you mean \"local.lr\"?"),
+                            HasSubstr("unknown key \"training.epochs\"; did you mean \"local.epochs\"?")));
+}
+
+TEST_F(OptionsTest, AFlagOfASwitchNeedsNoValue) {
+    EXPECT_THAT(load("", {"--local.nesterov", "--local.momentum", "0.5"}), IsEmpty());
+    EXPECT_TRUE(nesterov);
+    EXPECT_THAT(load("", {"--local.momentum", "0.5", "--local.nesterov"}), IsEmpty());
+    EXPECT_THAT(load("", {"--local.epochs"}), ElementsAre("--local.epochs needs a value"));
+}
+
+TEST_F(OptionsTest, TextThatAConfigurationCannotHoldIsRefused) {
+    EXPECT_THAT(load("", {"--model.file", "run#1.h5"}), ElementsAre(HasSubstr("must hold no #")));
+    EXPECT_THAT(load("", {"--model.file", "M\xFCnchen.h5"}), ElementsAre(HasSubstr("must be UTF-8 text")));
 }
 
 TEST_F(OptionsTest, ALineThatIsNoIniIsTold) {

@@ -50,5 +50,26 @@ TEST(Trim, TakesBlanksFromBothEndsOnly) {
     EXPECT_EQ(trim(""), "");
 }
 
+TEST(FirstNotUtf8, TakesTextInAllScripts) {
+    EXPECT_EQ(first_not_utf8(""), std::string_view::npos);
+    EXPECT_EQ(first_not_utf8("São, München, Ελλάδα, 東京, 𝄞"), std::string_view::npos);
+}
+
+TEST(FirstNotUtf8, FindsWhatIsNot) {
+    EXPECT_EQ(first_not_utf8("M\xFCnchen"), 1U) << "Latin-1";
+    EXPECT_EQ(first_not_utf8("ab\xC3"), 2U) << "cut";
+    EXPECT_EQ(first_not_utf8("\x80"), 0U) << "a following byte alone";
+    EXPECT_EQ(first_not_utf8("a\xC0\xAF"), 1U) << "longer than needed";
+    EXPECT_EQ(first_not_utf8("\xE0\x80\x80"), 0U) << "longer than needed";
+    EXPECT_EQ(first_not_utf8("\xED\xA0\x80"), 0U) << "a surrogate";
+    EXPECT_EQ(first_not_utf8("\xF4\x90\x80\x80"), 0U) << "beyond Unicode";
+}
+
+TEST(Counted, KnowsOneFromMany) {
+    EXPECT_EQ(counted(1, "rank"), "1 rank");
+    EXPECT_EQ(counted(0, "rank"), "0 ranks");
+    EXPECT_EQ(counted(3, "silo"), "3 silos");
+}
+
 }  // namespace
 }  // namespace silosum

@@ -75,6 +75,7 @@ TEST_F(CsvTableTest, FaultsNameTheLine) {
     EXPECT_THAT(refusal("a,b\n1,\"2\"x\n"), HasSubstr("t.csv line 2: text follows a closing quote"));
     EXPECT_THAT(refusal("a,a\n1,2\n"), HasSubstr("the column \"a\" is there twice"));
     EXPECT_THAT(refusal(""), HasSubstr("t.csv is empty"));
+    EXPECT_THAT(refusal("a,b\n1,2\nM\xFCnchen,3\n"), HasSubstr("t.csv line 3 is not UTF-8 text; convert it"));
 }
 
 }  // namespace
