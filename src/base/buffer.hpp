@@ -1,4 +1,5 @@
-// An owning, 64-byte aligned array of plain values, zeroed when made; large ones ask for huge pages.
+// An owning, 64-byte aligned array of plain values, zeroed when made; large ones ask for huge pages. It may also lie in memory that
+// others see, which it then holds.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <new>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -33,6 +35,8 @@ public:
 #endif
         std::memset(static_cast<void*>(data_.get()), 0, bytes);
     }
+    /// `size` values at `data`, in memory that lives as long as `owner` is held.
+    Buffer(std::shared_ptr<void> owner, T* data, std::size_t size) : data_(data, Free{std::move(owner)}), size_(size) {}
 
     [[nodiscard]] T* data() {
         return data_.get();
@@ -74,7 +78,10 @@ public:
 private:
     static constexpr std::size_t huge = std::size_t{1} << 21;
     struct Free {
-        void operator()(T* pointer) const { std::free(pointer); }
+        std::shared_ptr<void> owner{};  // none: it came from aligned_alloc
+        void operator()(T* pointer) const {
+            if (!owner) std::free(pointer);
+        }
     };
     std::unique_ptr<T, Free> data_;
     std::size_t size_ = 0;

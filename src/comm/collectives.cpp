@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "base/error.hpp"
-#include "comm/slice_pipeline.hpp"
 
 namespace silosum {
 
@@ -46,22 +45,6 @@ void all_reduce(const Communicator& communicator, std::span<T> values, MPI_Datat
             MPI_Iallreduce(MPI_IN_PLACE, piece.data(), static_cast<int>(piece.size()), type, operation, communicator.handle(), &request));
         wait(request, communicator.deadline_s(), what);
     });
-}
-
-template <class Word>
-void reduce_scatter_words(const Communicator& communicator, const Slices& slices, std::span<const Word> words, std::span<Word> mine) {
-    constexpr std::size_t step_bytes = std::size_t{2} << 20;
-    SlicePipeline<Word> pipeline(communicator, slices, step_bytes);
-    const std::size_t own = slices.begin(communicator.rank());
-    pipeline.run(
-        std::vector<bool>(static_cast<std::size_t>(communicator.size()), true),
-        [&](std::size_t begin, std::size_t, Word*) { return words.data() + begin; },
-        [&](std::size_t begin, std::size_t n, std::span<const Word* const> parts) {
-            std::copy_n(parts[0], n, mine.data() + (begin - own));
-            for (const Word* part : parts.subspan(1)) {
-                for (std::size_t i = 0; i < n; ++i) mine[begin - own + i] += part[i];
-            }
-        });
 }
 
 template <class Word>
@@ -117,15 +100,6 @@ void all_reduce_min(const Communicator& communicator, std::span<std::uint64_t> v
     all_reduce(communicator, values, MPI_UINT64_T, MPI_MIN, "the smallest value of all ranks");
 }
 
-void reduce_scatter(const Communicator& communicator, const Slices& slices, std::span<const std::uint32_t> words,
-                    std::span<std::uint32_t> mine) {
-    reduce_scatter_words(communicator, slices, words, mine);
-}
-void reduce_scatter(const Communicator& communicator, const Slices& slices, std::span<const std::uint64_t> words,
-                    std::span<std::uint64_t> mine) {
-    reduce_scatter_words(communicator, slices, words, mine);
-}
-
 std::size_t all_gather_bytes(const Communicator& communicator, const Slices& slices, std::size_t bytes_each, std::byte* whole) {
     const int me = communicator.rank();
     const int ranks = communicator.size();
@@ -154,23 +128,6 @@ std::vector<std::byte> all_gather_bytes(const Communicator& communicator, std::s
     wait(request, communicator.deadline_s(), "a word from every rank");
     (void)sent.take();
     return received.take();
-}
-
-void all_to_all_bytes(const Communicator& communicator, const std::byte* sent, std::byte* received, std::size_t bytes_each) {
-    const int me = communicator.rank();
-    const int ranks = communicator.size();
-    const auto place = [&](int rank) { return static_cast<std::size_t>(rank) * bytes_each; };
-    Transfers transfers(communicator);
-    for (int distance = 1; distance < ranks; ++distance) {
-        const int from = (me + ranks - distance) % ranks;
-        transfers.receive(received + place(from), bytes_each, from);
-    }
-    for (int distance = 1; distance < ranks; ++distance) {
-        const int to = (me + distance) % ranks;
-        transfers.send(sent + place(to), bytes_each, to);
-    }
-    std::copy_n(sent + place(me), bytes_each, received + place(me));
-    transfers.wait("the parts of other ranks");
 }
 
 void broadcast_text(const Communicator& communicator, std::string& text, int root) {

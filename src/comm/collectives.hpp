@@ -1,4 +1,4 @@
-// The six verbs on spans, and small control data between ranks. Every function is collective over the communicator, waits with a
+// Collectives on spans, and small control data between ranks. Every function is collective over the communicator, waits with a
 // deadline and cuts vectors that are too long for MPI's int counts. Results are the same on all ranks and in every run.
 #pragma once
 
@@ -34,12 +34,6 @@ void all_reduce_max(const Communicator& communicator, std::span<std::uint64_t> v
 void all_reduce_min(const Communicator& communicator, std::span<double> values);
 void all_reduce_min(const Communicator& communicator, std::span<std::uint64_t> values);
 
-/// mine[i] = sum over ranks of words[begin of my slice + i], wrapping. mine has the size of this rank's slice.
-void reduce_scatter(const Communicator& communicator, const Slices& slices, std::span<const std::uint32_t> words,
-                    std::span<std::uint32_t> mine);
-void reduce_scatter(const Communicator& communicator, const Slices& slices, std::span<const std::uint64_t> words,
-                    std::span<std::uint64_t> mine);
-
 /// Every rank has filled its own slice of `whole`; afterwards all slices are everywhere. Returns the bytes this rank sent.
 std::size_t all_gather_bytes(const Communicator& communicator, const Slices& slices, std::size_t bytes_each, std::byte* whole);
 template <class T>
@@ -57,15 +51,6 @@ template <class T>
     std::vector<T> all(bytes.size() / sizeof(T));
     std::memcpy(all.data(), bytes.data(), bytes.size());
     return all;
-}
-
-/// received[r * count ...] = the part of rank r's values that is meant for this rank: sent[rank * count ...] there.
-void all_to_all_bytes(const Communicator& communicator, const std::byte* sent, std::byte* received, std::size_t bytes_each);
-template <class T>
-void all_to_all(const Communicator& communicator, std::span<const T> sent, std::span<T> received) {
-    static_assert(std::is_trivially_copyable_v<T>);
-    all_to_all_bytes(communicator, std::as_bytes(sent).data(), std::as_writable_bytes(received).data(),
-                     sent.size_bytes() / static_cast<std::size_t>(communicator.size()));
 }
 
 /// Text of any length; names, errors and JSON travel like this.

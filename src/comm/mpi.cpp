@@ -16,6 +16,7 @@ namespace silosum {
 namespace {
 
 constexpr int message_tag = 1;
+constexpr int first_signal_tag = 2;
 
 // A rank that waits must not take the core from a rank that trains, as there may be more ranks than cores.
 class Backoff {
@@ -134,9 +135,9 @@ Communicator Communicator::duplicate() const {
     return copy;
 }
 
-Communicator Communicator::split(int colour, int key) const {
+Communicator Communicator::split_by_machine() const {
     MPI_Comm handle = MPI_COMM_NULL;
-    mpi_check(MPI_Comm_split(handle_, colour, key, &handle));
+    mpi_check(MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &handle));
     Communicator part(handle);
     part.deadline_s_ = deadline_s_;
     part.largest_count_ = largest_count_;
@@ -187,6 +188,16 @@ void Transfers::receive(void* data, std::size_t bytes, int from) {
             MPI_Irecv(begin + done, static_cast<int>(piece), MPI_BYTE, from, message_tag, communicator_->handle(), &requests_.back()));
         done += piece;
     }
+}
+
+void Transfers::signal(int kind, int to) {
+    requests_.push_back(MPI_REQUEST_NULL);
+    mpi_check(MPI_Isend(nullptr, 0, MPI_BYTE, to, first_signal_tag + kind, communicator_->handle(), &requests_.back()));
+}
+
+void Transfers::expect(int kind, int from) {
+    requests_.push_back(MPI_REQUEST_NULL);
+    mpi_check(MPI_Irecv(nullptr, 0, MPI_BYTE, from, first_signal_tag + kind, communicator_->handle(), &requests_.back()));
 }
 
 }  // namespace silosum

@@ -44,8 +44,8 @@ public:
 
     /// The same ranks with a message space of their own; keeps the deadline and the limit.
     [[nodiscard]] Communicator duplicate() const;
-    /// The ranks that give the same colour (>= 0), ordered by key, then by rank.
-    [[nodiscard]] Communicator split(int colour, int key) const;
+    /// The ranks that can share memory with this one, in the same order.
+    [[nodiscard]] Communicator split_by_machine() const;
     /// Ends the job on every rank with this exit code.
     [[noreturn]] void abort(int code) const;
 
@@ -78,6 +78,9 @@ public:
     explicit Transfers(const Communicator& communicator) : communicator_(&communicator) {}
     void send(const void* data, std::size_t bytes, int to);
     void receive(void* data, std::size_t bytes, int from);
+    /// A message without content, and the wait for one. Kinds (from 0) never match each other, nor send().
+    void signal(int kind, int to);
+    void expect(int kind, int from);
     /// Until all are done; buffers may be used again afterwards.
     void wait(const std::string& what) { wait_all(requests_, communicator_->deadline_s(), what); }
     /// True while MPI may still use a buffer, as after a missed deadline.

@@ -1,6 +1,7 @@
-// Reduce-scatter by slices over messages between pairs of ranks: every rank sends each owner its part of the owner's slice, and the
-// owner sees all parts of a chunk at once. Chunks overlap: chunk k is on the wire while the source makes chunk k + 1. Buffers are
-// made once, as fresh memory for each call costs as much as the transport (page faults).
+// Reduce-scatter by slices: every rank gives each owner its part of the owner's slice, and the owner sees all parts of a chunk at once.
+// Between nodes the parts are messages; ranks of a node leave them in shared memory, where the owner reads them in place. Chunks
+// overlap: the source makes chunk k + 1 while chunk k is on its way. Buffers are made once, as fresh memory for each call costs as much
+// as the transport (page faults).
 #pragma once
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 
 #include "base/buffer.hpp"
 #include "comm/mpi.hpp"
+#include "comm/nodes.hpp"
 #include "comm/slices.hpp"
 
 namespace silosum {
@@ -20,23 +22,32 @@ namespace silosum {
 template <class Word>
 class SlicePipeline {
 public:
-    /// step_bytes: what a rank sends in one step to all others together; memory is four times that. The communicator must outlive it.
-    SlicePipeline(const Communicator& communicator, const Slices& slices, std::size_t step_bytes)
-        : communicator_(&communicator), slices_(slices) {
+    /// Collective. step_bytes: what a rank gives in one step to all others together; memory is four times that. The communicator must
+    /// outlive it.
+    SlicePipeline(const Communicator& communicator, const Nodes& nodes, const Slices& slices, std::size_t step_bytes)
+        : communicator_(&communicator), nodes_(nodes), slices_(slices) {
         const std::size_t ranks = static_cast<std::size_t>(communicator.size());
         const std::size_t wanted = step_bytes / ranks / sizeof(Word) / Slices::block * Slices::block;
         chunk_ = std::clamp(wanted, Slices::block, std::max(Slices::block, slices.largest()));
-        for (auto& slot : slots_) {
-            slot = std::make_unique<Slot>(communicator);
-            slot->out = Buffer<Word>(ranks * chunk_);
-            slot->in = Buffer<Word>((ranks - 1) * chunk_);
+        const std::size_t neighbours = nodes.ranks_of(nodes.of(communicator.rank())).size();
+        const std::size_t all_outs = depth * ranks * chunk_;  // of one rank, (depth, owner, chunk)
+        std::size_t most_neighbours = 0;
+        for (std::size_t node = 0; node < nodes.count(); ++node) most_neighbours = std::max(most_neighbours, nodes.ranks_of(node).size());
+        outs_ = most_neighbours > 1 ? shared_buffer<Word>(communicator, nodes, most_neighbours * all_outs) : Buffer<Word>(all_outs);
+        for (std::size_t k = 0; k < depth; ++k) {
+            slots_[k] = std::make_unique<Slot>(communicator);
+            slots_[k]->in = Buffer<Word>((ranks - neighbours) * chunk_);
         }
     }
     ~SlicePipeline() {
         // After a missed deadline MPI still knows these buffers: they must never be given to anybody else.
+        bool pending = false;
         for (auto& slot : slots_) {
-            if (slot->sending.pending() || slot->receiving.pending()) (void)slot.release();
+            if (!slot || !(slot->sending.pending() || slot->receiving.pending())) continue;
+            (void)slot.release();
+            pending = true;
         }
+        if (pending) (void)new Buffer<Word>(std::move(outs_));
     }
     SlicePipeline(const SlicePipeline&) = delete;
     SlicePipeline& operator=(const SlicePipeline&) = delete;
@@ -44,7 +55,7 @@ public:
     /// Collective. gives[r]: whether rank r has words; the same on all ranks; others count as zero.
     /// source(begin, n, scratch) returns n words from coordinate `begin`: filled into scratch, or elsewhere and kept until the end.
     /// sink(begin, n, parts) gets the words of all ranks that give, for n coordinates of this rank's slice, chunk after chunk.
-    /// Returns the bytes this rank sent.
+    /// Returns the bytes that others have from this rank.
     template <class Source, class Sink>
     std::size_t run(const std::vector<bool>& gives, Source&& source, Sink&& sink) {
         const std::size_t steps = (slices_.largest() + chunk_ - 1) / chunk_;
@@ -57,16 +68,19 @@ public:
             take(ready, gives, sink);
             if (ready + depth < steps) receive(ready + depth, gives);
         }
-        for (auto& slot : slots_) slot->sending.wait("other ranks to receive the words of this one");
+        for (auto& slot : slots_) {
+            slot->sending.wait("other ranks to take the words of this one");
+            slot->receiving.wait("other ranks to hear that their words are taken");
+        }
         return sent_;
     }
 
 private:
     static constexpr std::size_t depth = 2;
+    enum Signal { words_ready, words_taken };
     struct Slot {
         explicit Slot(const Communicator& communicator) : sending(communicator), receiving(communicator) {}
-        Buffer<Word> out;  // (ranks, chunk)
-        Buffer<Word> in;   // (ranks - 1, chunk)
+        Buffer<Word> in;  // (ranks on other nodes, chunk)
         const Word* own = nullptr;
         Transfers sending;
         Transfers receiving;
@@ -80,13 +94,24 @@ private:
     // Distance 1 is the next rank: ranks begin with different partners, so that no rank is asked by all at once.
     int partner(int distance) const { return (communicator_->rank() + distance) % communicator_->size(); }
     int reverse_partner(int distance) const { return (communicator_->rank() + communicator_->size() - distance) % communicator_->size(); }
+    bool is_neighbour(int rank) const { return nodes_.together(rank, communicator_->rank()); }
+    // Where a rank of this node leaves its words for an owner.
+    Word* out(int from, int owner, std::size_t step) {
+        const std::size_t ranks = index(communicator_->size());
+        return outs_.data() + ((nodes_.place(from) * depth + step % depth) * ranks + index(owner)) * chunk_;
+    }
 
     void receive(std::size_t step, const std::vector<bool>& gives) {
         const std::size_t n = count(communicator_->rank(), step);
+        if (n == 0) return;
+        std::size_t messages = 0;
         for (int distance = 1; distance < communicator_->size(); ++distance) {
             const int from = reverse_partner(distance);
-            if (n > 0 && gives[index(from)]) {
-                slot(step).receiving.receive(slot(step).in.data() + index(distance - 1) * chunk_, n * sizeof(Word), from);
+            if (!gives[index(from)]) continue;
+            if (is_neighbour(from)) {
+                slot(step).receiving.expect(words_ready, from);
+            } else {
+                slot(step).receiving.receive(slot(step).in.data() + messages++ * chunk_, n * sizeof(Word), from);
             }
         }
     }
@@ -94,18 +119,25 @@ private:
     template <class Source>
     void send(std::size_t step, Source& source) {
         Slot& s = slot(step);
-        s.sending.wait("other ranks to receive the words of this one");
+        s.sending.wait("other ranks to take the words of this one");
         for (int distance = 1; distance <= communicator_->size(); ++distance) {
             const int to = partner(distance);
             const std::size_t n = count(to, step);
             if (n == 0) continue;
-            const Word* words = source(first(to, step), n, s.out.data() + index(to) * chunk_);
+            Word* const scratch = out(communicator_->rank(), to, step);
+            const Word* words = source(first(to, step), n, scratch);
             if (to == communicator_->rank()) {
                 s.own = words;
+                continue;
+            }
+            if (is_neighbour(to)) {
+                if (words != scratch) std::copy_n(words, n, scratch);
+                s.sending.signal(words_ready, to);
+                s.sending.expect(words_taken, to);
             } else {
                 s.sending.send(words, n * sizeof(Word), to);
-                sent_ += n * sizeof(Word);
             }
+            sent_ += n * sizeof(Word);
         }
     }
 
@@ -116,17 +148,25 @@ private:
         const int me = communicator_->rank();
         if (count(me, step) == 0) return;
         parts_.clear();
+        std::size_t messages = 0;
         if (gives[index(me)]) parts_.push_back(s.own);
         for (int distance = 1; distance < communicator_->size(); ++distance) {
-            if (gives[index(reverse_partner(distance))]) parts_.push_back(s.in.data() + index(distance - 1) * chunk_);
+            const int from = reverse_partner(distance);
+            if (gives[index(from)]) parts_.push_back(is_neighbour(from) ? out(from, me, step) : s.in.data() + messages++ * chunk_);
         }
         sink(first(me, step), count(me, step), std::span<const Word* const>(parts_));
+        for (int distance = 1; distance < communicator_->size(); ++distance) {
+            const int from = reverse_partner(distance);
+            if (gives[index(from)] && is_neighbour(from)) s.receiving.signal(words_taken, from);
+        }
     }
 
     const Communicator* communicator_;
+    Nodes nodes_;
     Slices slices_;
     std::size_t chunk_ = 0;
     std::size_t sent_ = 0;
+    Buffer<Word> outs_;  // of all ranks of this node, (place, depth, owner, chunk)
     std::array<std::unique_ptr<Slot>, depth> slots_;
     std::vector<const Word*> parts_;
 };

@@ -79,6 +79,7 @@ private:
                        without == 1 ? "it owns a slice" : "they own slices", without == 1 ? "joins" : "join");
         }
         fmt::print("{}: {}; {} parameters\n", to_string(fed.census.problem), assembly_.description.layers, fed.global.values.size());
+        if (world_.size() > 1) fmt::print("updates travel by {}\n", fed.exchange->transport());
         std::fflush(stdout);
     }
 
@@ -206,6 +207,7 @@ private:
                                     {"ranks", world_.size()},
                                     {"silos", fed.census.silos.size()},
                                     {"parameters", fed.global.values.size()},
+                                    {"transport", fed.exchange->transport()},
                                     {"model_sha256", leads() ? fed.global.sha256() : ""},
                                     {"isa", assembly_.identity.isa},
                                     {"threads", config_.run.threads},

@@ -49,11 +49,13 @@ std::optional<CommonTest> common_test_on_all(const Communicator& world, const Ev
 }
 
 // Rank 0 makes or reads the first model: the mathematical functions of other ranks' libraries may round otherwise.
-Parameters first_model_on_all(const Communicator& world, const RunConfig& config, const Sequential& network) {
-    Parameters global;
-    succeed_on_first(world, [&] { global = first_parameters(config, network); });
-    if (world.rank() != 0) global = Parameters(network.layout());
-    broadcast(world, global.values.span(), 0);
+Parameters first_model_on_all(const Communicator& world, const RunConfig& config, const Sequential& network, ExactSum& exchange) {
+    Parameters global = exchange.make_model(network.layout());
+    succeed_on_first(world, [&] {
+        const Parameters first = first_parameters(config, network);
+        std::copy(first.values.begin(), first.values.end(), global.values.begin());
+    });
+    exchange.publish_first(global);
     return global;
 }
 
@@ -123,15 +125,13 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
                         largest_batch, threads);
         if (!weights.empty()) trainer->network().set_class_weights(weights);
     });
-    Parameters global = first_model_on_all(world, config, trainer->network());
-
     std::optional<Selection> selection;
     std::unique_ptr<Algorithm> algorithm;
     succeed_on_all(world, [&] {
         selection.emplace(config.selection, census.silos.size(), config.run.seed);
         algorithm = make_algorithm(config.algorithm);
     });
-    ExchangeSetup setup{.parameters = global.values.size(),
+    ExchangeSetup setup{.parameters = trainer->network().layout().size(),
                         .hosted = {},
                         .silos_per_round = selection->silos_per_round(),
                         .largest_shard = census.largest_train(),
@@ -141,6 +141,8 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
         silo.set_weight(config.exchange.weights == "uniform" ? 1 : silo.shard().train.rows);
     }
     for (const auto& silo : census.silos) setup.names.push_back(silo.name);
+    auto exchange = std::make_unique<ExactSum>(world, config.exchange, setup);
+    Parameters global = first_model_on_all(world, config, trainer->network(), *exchange);
 
     Assembly assembly;
     assembly.description = {.problem = census.problem,
@@ -158,7 +160,7 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
                                                                   .trainer = std::move(*trainer),
                                                                   .global = std::move(global),
                                                                   .selection = *selection,
-                                                                  .exchange = std::make_unique<ExactSum>(world, config.exchange, setup),
+                                                                  .exchange = std::move(exchange),
                                                                   .algorithm = std::move(algorithm),
                                                                   .observers = {},
                                                                   .clock = {}});

@@ -61,8 +61,8 @@ void RunConfig::load(const std::filesystem::path& file, const std::vector<std::s
 
 std::string RunConfig::identity() const {
     std::vector<std::string> without{
-        "run.dir",    "run.resume",  "run.overwrite",      "run.threads",        "run.isa", "run.progress", "eval",
-        "checkpoint", "data.shards", "exchange.chunk_kib", "exchange.deadline_s"};
+        "run.dir",     "run.resume",         "run.overwrite",      "run.threads",        "run.isa", "run.progress", "eval", "checkpoint",
+        "data.shards", "exchange.transport", "exchange.chunk_kib", "exchange.deadline_s"};
     if (local.schedule != "cosine") without.emplace_back("run.rounds");  // only cosine looks ahead to the last round
     return options.fingerprint_text(without);
 }

@@ -28,15 +28,54 @@ ExactSum::ExactSum(const Communicator& communicator, const ExchangeConfig& confi
       config_(config),
       setup_(setup),
       slices_(setup.parameters, communicator.size()),
-      max_weight_(largest_weight(config, setup.largest_shard)),
       state_{.range = config.range_value, .clipped = false},
       mean_(slices_.size(communicator.rank())),
       numbers_(setup.numbers) {
     communicator_.set_deadline(config.deadline_s);
-    plan_ = plan_encoding(static_cast<unsigned>(config.ring_bits), std::max<std::size_t>(1, setup.silos_per_round), config.range_value,
-                          max_weight_);
+    succeed_on_all(communicator_, [&] {
+        max_weight_ = largest_weight(config, setup.largest_shard);
+        plan_ = plan_encoding(static_cast<unsigned>(config.ring_bits), std::max<std::size_t>(1, setup.silos_per_round), config.range_value,
+                              max_weight_);
+    });
     check_wrapping_sums(communicator_);
-    ring_ = make_ring_sum(config.ring_bits, communicator_, slices_, config.chunk_kib * 1024);
+    make_ring();
+}
+
+void ExactSum::make_ring() {
+    const auto make = [&](const Nodes& nodes) {
+        nodes_ = nodes;
+        ring_ = make_ring_sum(config_.ring_bits, communicator_, nodes, slices_, config_.chunk_kib * 1024);
+    };
+    const auto by_messages = [&](const std::string& why) {
+        make(Nodes::apart(communicator_));
+        transport_ = communicator_.size() == 1 ? "one rank" : "messages" + why;
+    };
+    if (config_.transport == "messages") return by_messages("");
+    const Nodes nodes(communicator_, setup_.ranks_per_node);
+    if (nodes.count() == static_cast<std::size_t>(communicator_.size())) return by_messages("");
+    try {
+        model_ = shared_buffer<float>(communicator_, nodes, setup_.parameters);
+        make(nodes);
+        transport_ = nodes.count() == 1 ? "shared memory" : fmt::format("shared memory on {} nodes, messages between them", nodes.count());
+        shared_model_ = model_.data();
+    } catch (const AgreedError& error) {
+        if (config_.transport == "shared") throw;
+        model_ = {};
+        by_messages(fmt::format(", as {}", error.what()));
+    }
+}
+
+Parameters ExactSum::make_model(Layout layout) {
+    if (shared_model_ == nullptr) return Parameters(std::move(layout));
+    return {std::move(layout), std::move(model_)};
+}
+
+void ExactSum::publish_first(Parameters& global) {
+    if (is_shared(global.values.span())) {
+        broadcast_shared(communicator_, *nodes_, std::as_writable_bytes(global.values.span()));
+    } else {
+        broadcast(communicator_, global.values.span(), 0);
+    }
 }
 
 void ExactSum::set_state(const RangeState& state) {
@@ -231,7 +270,10 @@ void ExactSum::choose_next_range(const Aggregate& aggregate, double largest_of_s
 }
 
 void ExactSum::publish(std::span<float> global) {
-    bytes_sent_ += clock_.measure("publish", [&] { return all_gather(communicator_, slices_, global); });
+    bytes_sent_ += clock_.measure("publish", [&] {
+        if (!is_shared(global)) return all_gather(communicator_, slices_, global);
+        return all_gather_shared(communicator_, *nodes_, slices_, sizeof(float), std::as_writable_bytes(global).data());
+    });
 }
 
 }  // namespace silosum

@@ -14,6 +14,7 @@
 #include "base/error.hpp"
 #include "base/phase_clock.hpp"
 #include "comm/collectives.hpp"
+#include "comm/nodes.hpp"
 #include "exchange/exchange_config.hpp"
 #include "exchange/ring_sum.hpp"
 #include "exchange/sums.hpp"
@@ -32,6 +33,7 @@ struct ExchangeSetup {
     std::uint64_t largest_shard = 1;    // training samples of the largest shard of all silos
     std::size_t numbers = 0;            // length of Update::numbers
     std::vector<std::string> names{};   // of all silos by id, for messages; without them ids are told
+    int ranks_per_node = 0;             // more ranks of a machine are taken as several nodes; 0: as many as there are
 };
 
 /// What a checkpoint keeps of the exchange. Equal on all ranks.
@@ -45,10 +47,15 @@ struct RangeState {
 
 class ExactSum {
 public:
-    /// Collective. Throws UsageError where the settings do not fit the federation.
+    /// Collective. Throws the same AgreedError on all ranks where the settings do not fit the federation.
     ExactSum(const Communicator& communicator, const ExchangeConfig& config, const ExchangeSetup& setup);
     ExactSum(const ExactSum&) = delete;  // its parts point at each other
     ExactSum& operator=(const ExactSum&) = delete;
+
+    /// The global model, all zeros, in the memory where publish() costs least: once a node. Collective, once.
+    [[nodiscard]] Parameters make_model(Layout layout);
+    /// Collective. Rank 0 has filled the model; afterwards every rank has it.
+    void publish_first(Parameters& global);
 
     /// Starts a round. Local; what was added to a round that was never finished is forgotten.
     void begin(const Round& round);
@@ -61,7 +68,7 @@ public:
     /// Collective. The mean over all silos, decoded on this rank's slice. Throws the same AgreedError on every rank when an update was
     /// not finite or add() or fail() met a problem anywhere; the exchange can then begin another round.
     [[nodiscard]] Aggregate finish(const Round& round);
-    /// Collective. Every rank has changed its slice of the model; afterwards every rank has all of it.
+    /// Collective. Every rank has changed its slice of the model, after finish(); afterwards every rank has all of it.
     void publish(std::span<float> global);
     void publish(Parameters& global) { publish(global.values.span()); }
 
@@ -78,9 +85,11 @@ public:
     /// W: the largest weight that a silo may have.
     [[nodiscard]] std::uint64_t max_weight() const { return max_weight_; }
 
+    /// How words and the model travel, for people: "shared memory", "messages", ...
+    [[nodiscard]] const std::string& transport() const { return transport_; }
     /// Seconds since begin(): encode, wait (for ranks that still train), wire, decode, publish.
     [[nodiscard]] const PhaseClock& clock() const { return clock_; }
-    /// Bytes of the model that this rank sent since begin().
+    /// Bytes of words and model that others have from this rank since begin(), by messages or in shared memory.
     [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_; }
 
 private:
@@ -104,6 +113,8 @@ private:
         Buffer<float> copy;  // of local, where another silo's training would overwrite it
     };
 
+    void make_ring();
+    [[nodiscard]] bool is_shared(std::span<const float> global) const { return !global.empty() && global.data() == shared_model_; }
     void check(const Update& update) const;
     [[nodiscard]] std::string text_of(std::uint64_t silo) const;
     void encode(const Waiting& update);
@@ -121,7 +132,11 @@ private:
     Slices slices_;
     std::uint64_t max_weight_ = 1;
     RangeState state_;
+    std::optional<Nodes> nodes_;
+    std::string transport_;
     std::unique_ptr<RingSum> ring_;
+    Buffer<float> model_;                  // shared by a node, until make_model() gives it away
+    const float* shared_model_ = nullptr;  // where it lies
     Buffer<double> mean_;
 
     // Of the round in hand.

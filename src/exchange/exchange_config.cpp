@@ -32,6 +32,12 @@ void ExchangeConfig::add_to(Options& options) {
              "The most training samples a silo may have; 0: those of the largest shard. Rounded up to a power of two, and best not much "
              "larger than needed: every doubling costs a bit of precision.")
         .used_when([this] { return weights == "samples"; }, [] { return "exchange.weights = uniform"; });
+    options
+        .add("exchange.transport", &transport, "auto",
+             "How words and the new model travel. shared: ranks of a machine share memory (words as they are sent, and one copy of the "
+             "global model), other ranks get messages; messages: all by messages; auto: shared where the machines have room for it. The "
+             "model does not depend on it.")
+        .one_of({"auto", "shared", "messages"});
     options.add(
         "exchange.chunk_kib", &chunk_kib, 2048, between(1, 1 << 20),
         "KiB that a rank sends to all others in one step of the sum. Buffers take four times that; the model does not depend on it.");

@@ -14,6 +14,7 @@ struct ExchangeConfig {
     double range_value = 4;
     std::string weights = "samples";
     std::uint64_t max_weight = 0;
+    std::string transport = "auto";
     std::uint64_t chunk_kib = 2048;
     double deadline_s = 3600;
 

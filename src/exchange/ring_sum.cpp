@@ -13,8 +13,8 @@ namespace {
 template <class Word>
 class RingOf : public RingSum {
 public:
-    RingOf(const Communicator& communicator, const Slices& slices, std::size_t step_bytes)
-        : communicator_(communicator), slices_(slices), pipeline_(communicator, slices, step_bytes) {}
+    RingOf(const Communicator& communicator, const Nodes& nodes, const Slices& slices, std::size_t step_bytes)
+        : communicator_(communicator), slices_(slices), pipeline_(communicator, nodes, slices, step_bytes) {}
 
     void clear() override { has_words_ = false; }
 
@@ -100,9 +100,10 @@ private:
 
 }  // namespace
 
-std::unique_ptr<RingSum> make_ring_sum(std::uint64_t bits, const Communicator& communicator, const Slices& slices, std::size_t step_bytes) {
-    if (bits == 32) return std::make_unique<RingOf<std::uint32_t>>(communicator, slices, step_bytes);
-    return std::make_unique<RingOf<std::uint64_t>>(communicator, slices, step_bytes);
+std::unique_ptr<RingSum> make_ring_sum(std::uint64_t bits, const Communicator& communicator, const Nodes& nodes, const Slices& slices,
+                                       std::size_t step_bytes) {
+    if (bits == 32) return std::make_unique<RingOf<std::uint32_t>>(communicator, nodes, slices, step_bytes);
+    return std::make_unique<RingOf<std::uint64_t>>(communicator, nodes, slices, step_bytes);
 }
 
 }  // namespace silosum

@@ -9,6 +9,7 @@
 
 #include "base/phase_clock.hpp"
 #include "comm/mpi.hpp"
+#include "comm/nodes.hpp"
 #include "comm/slices.hpp"
 #include "kernels/fixed_point.hpp"
 
@@ -42,8 +43,9 @@ public:
                               std::span<double> mean, PhaseClock& clock) = 0;
 };
 
-/// bits: 32 or 64. step_bytes: what is sent to all others in one step. Buffers are made here, once. The communicator must outlive it.
-[[nodiscard]] std::unique_ptr<RingSum> make_ring_sum(std::uint64_t bits, const Communicator& communicator, const Slices& slices,
-                                                     std::size_t step_bytes);
+/// Collective. bits: 32 or 64. step_bytes: what is sent to all others in one step. Buffers are made here, once. The communicator must
+/// outlive it.
+[[nodiscard]] std::unique_ptr<RingSum> make_ring_sum(std::uint64_t bits, const Communicator& communicator, const Nodes& nodes,
+                                                     const Slices& slices, std::size_t step_bytes);
 
 }  // namespace silosum

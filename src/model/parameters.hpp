@@ -38,6 +38,7 @@ struct Parameters {
     Parameters() = default;
     /// All values 0.
     explicit Parameters(Layout of) : layout(std::move(of)), values(layout.size()) {}
+    Parameters(Layout of, Buffer<float> in) : layout(std::move(of)), values(std::move(in)) {}
 
     /// SHA-256 of the values as little-endian float32 in layout order: the model's identity on every machine and in every file format.
     [[nodiscard]] std::string sha256() const;

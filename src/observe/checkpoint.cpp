@@ -183,7 +183,7 @@ void restore_checkpoint(const FoundCheckpoint& found, const RunIdentity& identit
             silo.set_optimizer_state(federation.trainer, vectors, static_cast<std::uint64_t>(file.integer_attribute("steps")));
         }
     });
-    broadcast(world, federation.global.values.span(), 0);
+    federation.exchange->publish_first(federation.global);
     const auto& state = found.manifest;
     federation.exchange->set_state({.range = state.at("range").at("value"), .clipped = state.at("range").at("clipped")});
     stopping.set_state(stopping_from(state.at("stopping")));

@@ -1,6 +1,6 @@
 // Times the exact sum of a model over the ranks, from the silos' models to the published new model, against two baselines: a float32
 // round that does the same (weighted difference, MPI_Allreduce, step on the model), and MPI_Allreduce of float32 alone.
-//   mpirun -np 4 exchange_bench [PARAMETERS ...] [--chunk-kib K] [--repetitions R] [--ring-bits B]
+//   mpirun -np 4 exchange_bench [PARAMETERS ...] [--chunk-kib K] [--repetitions R] [--ring-bits B] [--transport T]
 // All ways run interleaved, so that a busy machine hurts them alike. Two figures each: wall time of the slowest rank, and CPU time of
 // all ranks divided by the cores in use (waiting included: with more ranks than cores, waiting takes a core from others).
 #include <malloc.h>
@@ -60,9 +60,9 @@ void time_once(const Communicator& world, Way& way, double cores) {
 class SummedRound {
 public:
     SummedRound(const Communicator& world, const ExchangeConfig& config, std::size_t parameters)
-        : global_(parameters),
-          local_(parameters),
+        : local_(parameters),
           exchange_(world, config, setup(world, parameters)),
+          global_(exchange_.make_model(one_tensor(parameters))),
           silo_(static_cast<std::uint32_t>(world.rank())) {
         for (std::size_t i = 0; i < parameters; ++i)
             local_[i] = static_cast<float>(static_cast<int>(i * 2654435761U % 2001) - 1000) * 1e-6F;
@@ -71,11 +71,11 @@ public:
     }
     void run() {
         exchange_.begin(round_);
-        exchange_.add({.silo = silo_, .weight = 600, .local = local_.span(), .global = global_.span(), .steps = 60, .numbers = {}});
+        exchange_.add({.silo = silo_, .weight = 600, .local = local_.span(), .global = global_.values.span(), .steps = 60, .numbers = {}});
         const Aggregate sum = exchange_.finish(round_);
-        const auto slice = exchange_.slice_of(global_.span());
+        const auto slice = exchange_.slice_of(global_);
         kernels::add_scaled(slice.size(), 1.0, sum.mean.data(), slice.data());
-        exchange_.publish(global_.span());
+        exchange_.publish(global_);
         for (const auto& [phase, time] : exchange_.clock().phases()) phases_[phase].push_back(time);
         round_ = Round{.number = round_.number + 1, .total = round_.total, .participants = std::move(round_.participants)};
     }
@@ -103,9 +103,15 @@ private:
                 .numbers = 0};
     }
 
-    Buffer<float> global_;
+    static Layout one_tensor(std::size_t parameters) {
+        Layout layout;
+        layout.add("weight", {parameters});
+        return layout;
+    }
+
     Buffer<float> local_;
     ExactSum exchange_;
+    Parameters global_;
     std::uint32_t silo_;
     Round round_;
     std::map<std::string, std::vector<PhaseTime>> phases_;
@@ -175,6 +181,8 @@ void run(const std::vector<std::string>& arguments) {
             config.chunk_kib = value();
         } else if (arguments[i] == "--repetitions") {
             repetitions = static_cast<int>(value());
+        } else if (arguments[i] == "--transport") {
+            config.transport = arguments.at(++i);
         } else if (arguments[i] == "--ring-bits") {
             config.ring_bits = value();
         } else {

@@ -60,21 +60,6 @@ TEST_P(Collectives, LargestAndSmallestOfAllRanks) {
     EXPECT_EQ(copy, (std::vector<double>{0.0, 1.0 - world.size()}));
 }
 
-TEST_P(Collectives, ReduceScatterGivesEachRankTheSumOfItsSlice) {
-    for (const std::size_t d : {0, 1, 3, 7, 1000, 4097, 100003}) {
-        const Slices slices(d, world.size());
-        std::vector<std::uint32_t> words(d);
-        for (std::size_t i = 0; i < d; ++i) words[i] = word(world.rank(), i);
-        std::vector<std::uint32_t> mine(slices.size(world.rank()));
-        reduce_scatter(world, slices, std::span<const std::uint32_t>(words), std::span(mine));
-        for (std::size_t i = 0; i < mine.size(); ++i) {
-            std::uint32_t sum = 0;
-            for (int rank = 0; rank < world.size(); ++rank) sum += word(rank, slices.begin(world.rank()) + i);
-            ASSERT_EQ(mine[i], sum) << "coordinate " << i << " of the slice, d = " << d;
-        }
-    }
-}
-
 TEST_P(Collectives, AllGatherOfSlicesGivesEveryRankTheWholeVector) {
     for (const std::size_t d : {0, 1, 3, 7, 1000, 4097, 100003}) {
         const Slices slices(d, world.size());
@@ -82,21 +67,6 @@ TEST_P(Collectives, AllGatherOfSlicesGivesEveryRankTheWholeVector) {
         for (std::size_t i = slices.begin(world.rank()); i < slices.end(world.rank()); ++i) whole[i] = word(0, i);
         all_gather(world, slices, std::span(whole));
         for (std::size_t i = 0; i < d; ++i) ASSERT_EQ(whole[i], word(0, i)) << d;
-    }
-}
-
-TEST_P(Collectives, AllToAllTransposes) {
-    const std::size_t ranks = static_cast<std::size_t>(world.size());
-    for (const std::size_t count : {0, 1, 1000}) {
-        std::vector<std::uint32_t> sent(count * ranks);
-        std::vector<std::uint32_t> received(count * ranks);
-        for (std::size_t i = 0; i < sent.size(); ++i) sent[i] = word(world.rank(), i);
-        all_to_all(world, std::span<const std::uint32_t>(sent), std::span(received));
-        for (std::size_t r = 0; r < ranks; ++r) {
-            for (std::size_t i = 0; i < count; ++i) {
-                ASSERT_EQ(received[r * count + i], word(static_cast<int>(r), static_cast<std::size_t>(world.rank()) * count + i));
-            }
-        }
     }
 }
 
@@ -135,16 +105,6 @@ TEST(Communicator, DuplicatesDoNotSeeEachOthersMessages) {
     in_world.wait("the neighbour");
     EXPECT_EQ(got_first, 1U);
     EXPECT_EQ(got_second, 2U);
-}
-
-TEST(Communicator, SplitKeepsRanksOfAColourTogetherInOrder) {
-    Communicator world = Communicator::world();
-    Communicator part = world.split(world.rank() % 2, world.rank());
-    EXPECT_EQ(part.rank(), world.rank() / 2);
-    EXPECT_EQ(part.size(), (world.size() + 1 - world.rank() % 2) / 2);
-    std::uint64_t sum = 1;
-    all_reduce_sum(part, std::span(&sum, 1));
-    EXPECT_EQ(sum, static_cast<std::uint64_t>(part.size()));
 }
 
 TEST(Communicator, FailedCallsNameThemselvesAndTheirPlace) {

@@ -147,11 +147,11 @@ TEST_F(ExactSumRefusals, AgreedRangeRefusesUpdatesThatAreTooLarge) {
 TEST_F(ExactSumRefusals, SettingsThatDoNotFitAreRefusedBeforeAnyRound) {
     Case c;
     c.config.max_weight = 100;
-    EXPECT_THROW(ExactSum(world, c.config, c.setup(world)), UsageError);
+    EXPECT_THROW(ExactSum(world, c.config, c.setup(world)), AgreedError);
     Case many;
     auto setup = many.setup(world);
     setup.silos_per_round = std::size_t{1} << 24;
-    EXPECT_THROW(ExactSum(world, many.config, setup), UsageError);
+    EXPECT_THROW(ExactSum(world, many.config, setup), AgreedError);
 }
 
 TEST(ExchangeOptions, RefuseWhatIsNoPowerOfTwoOrNoRing) {

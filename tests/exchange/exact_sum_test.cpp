@@ -2,6 +2,8 @@
 // the model, the ring and the chunks. As the reference knows nothing of ranks, runs with different rank counts equal each other.
 #include "exchange/exact_sum.hpp"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "exchange/rounds.hpp"
@@ -29,6 +31,12 @@ protected:
         for (std::size_t i = 0; i < c.parameters; ++i) ASSERT_EQ(model[i], static_cast<float>(before[i] + expected.mean[i])) << i;
     }
 };
+
+// The encoding of a round that has not begun.
+EncodingPlan plan_of_next(ExactSum& exchange, const Case& c, std::uint64_t number) {
+    exchange.begin(c.round(number));
+    return exchange.plan();
+}
 
 TEST_F(ExactSumTest, HasTheBitsOfTheDefinitionForAnyLengthAndRing) {
     for (const std::uint64_t bits : {32U, 64U}) {
@@ -58,6 +66,46 @@ TEST_F(ExactSumTest, DoesNotDependOnTheLengthOfChunks) {
             Case c{.parameters = 30001, .silos = 3, .placement = placement};
             c.config.chunk_kib = kib;
             expect_definition(c, fmt::format("chunks of {} KiB", kib));
+        }
+    }
+}
+
+TEST_F(ExactSumTest, DoesNotDependOnHowRanksShareMemory) {
+    for (const char* transport : {"messages", "shared", "auto"}) {
+        for (const int ranks_per_node : {0, 1, 2, 3}) {
+            for (const Placement& placement : {Placement(in_turn), Placement(all_on_last)}) {
+                Case c{.parameters = 30001, .silos = 5, .placement = placement, .ranks_per_node = ranks_per_node};
+                c.config.transport = transport;
+                c.config.chunk_kib = 16;
+                expect_definition(c, fmt::format("{}, {} ranks a node", transport, ranks_per_node));
+            }
+        }
+    }
+}
+
+TEST_F(ExactSumTest, OneModelANodeIsWhatEveryRankWouldHave) {
+    for (const char* transport : {"messages", "shared"}) {
+        for (const int ranks_per_node : {0, 2, 3}) {
+            Case c{.parameters = 4097, .ranks_per_node = ranks_per_node};
+            c.config.transport = transport;
+            SCOPED_TRACE(fmt::format("{}, {} ranks a node", transport, ranks_per_node));
+            ExactSum exchange(world, c.config, c.setup(world));
+            Layout layout;
+            layout.add("weight", {c.parameters});
+            Parameters global = exchange.make_model(layout);
+            std::vector<float> expected = c.first_model();
+            if (world.rank() == 0) std::copy(expected.begin(), expected.end(), global.values.begin());
+            exchange.publish_first(global);
+            ASSERT_TRUE(std::ranges::equal(global.values.span(), expected));
+            barrier(world);  // nobody moves the model while another still compares
+            for (std::uint64_t number = 1; number <= 3; ++number) {
+                const Reference sum = reference(c, plan_of_next(exchange, c, number), c.round(number), expected);
+                (void)play(world, c, exchange, c.round(number), global.values.span());
+                for (std::size_t i = 0; i < c.parameters; ++i) {
+                    expected[i] = static_cast<float>(expected[i] + sum.mean[i]);
+                    ASSERT_EQ(global.values[i], expected[i]) << "round " << number << ", coordinate " << i;
+                }
+            }
         }
     }
 }

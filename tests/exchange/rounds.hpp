@@ -39,6 +39,7 @@ struct Case {
     ExchangeConfig config = default_config();
     std::uint64_t largest_shard = 600;
     float spread = 0.5F;  // updates lie within +-spread
+    int ranks_per_node = 0;
 
     [[nodiscard]] std::uint64_t weight(std::uint32_t silo) const { return 1 + silo * 97 % largest_shard; }
     // The updated model of a silo. A third of the coordinates are far smaller, to use all bits of the encoding.
@@ -69,7 +70,8 @@ struct Case {
                 .hosted = hosted(world),
                 .silos_per_round = silos,
                 .largest_shard = largest_shard,
-                .numbers = numbers};
+                .numbers = numbers,
+                .ranks_per_node = ranks_per_node};
     }
     [[nodiscard]] Round round(std::uint64_t number = 1) const {
         Round round{.number = number, .total = 100, .participants = {}};
@@ -85,20 +87,20 @@ struct Played {
 };
 
 /// One round over the ranks: every hosted silo's update, the sum, and the model moved by the mean and published.
-inline Played play(const Communicator& world, const Case& c, ExactSum& exchange, const Round& round, std::vector<float>& model) {
+inline Played play(const Communicator& world, const Case& c, ExactSum& exchange, const Round& round, std::span<float> model) {
     exchange.begin(round);
     std::vector<float> local;  // like the trainer's buffer, used by one silo after the other
     for (const std::uint32_t silo : c.hosted(world)) {
         if (!round.includes(silo)) continue;
-        local = c.local(silo, model, round.number);
+        local = c.local(silo, {model.begin(), model.end()}, round.number);
         exchange.add({.silo = silo, .weight = c.weight(silo), .local = local, .global = model, .steps = 3, .numbers = {}});
     }
     Played played{.mean = std::vector<double>(c.parameters), .totals = exchange.finish(round)};
     std::copy(played.totals.mean.begin(), played.totals.mean.end(), played.mean.begin() + static_cast<std::ptrdiff_t>(played.totals.begin));
     all_gather(world, exchange.slices(), std::span(played.mean));
-    const auto slice = exchange.slice_of(std::span(model));
+    const auto slice = exchange.slice_of(model);
     for (std::size_t i = 0; i < slice.size(); ++i) slice[i] = static_cast<float>(slice[i] + played.totals.mean[i]);
-    exchange.publish(std::span(model));
+    exchange.publish(model);
     return played;
 }
 

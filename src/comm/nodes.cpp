@@ -1,0 +1,147 @@
+#include "comm/nodes.hpp"
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <string>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "comm/agreement.hpp"
+#include "comm/collectives.hpp"
+
+namespace silosum {
+
+namespace {
+
+// A name in the machine's shared memory, there only until all ranks of the node have opened it.
+class SharedFile {
+public:
+    SharedFile() = default;
+    SharedFile(const SharedFile&) = delete;
+    SharedFile& operator=(const SharedFile&) = delete;
+    ~SharedFile() {
+        if (file_ >= 0) ::close(file_);
+        if (!made_.empty()) ::shm_unlink(made_.c_str());
+    }
+
+    void make(const std::string& name, std::size_t bytes) {
+        file_ = ::shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
+        check(file_ < 0 ? errno : 0, bytes);
+        made_ = name;
+        check(::posix_fallocate(file_, 0, static_cast<off_t>(bytes)), bytes);  // without it a full /dev/shm would kill the ranks later
+    }
+    void open(const std::string& name, std::size_t bytes) {
+        file_ = ::shm_open(name.c_str(), O_RDWR, 0);
+        check(file_ < 0 ? errno : 0, bytes);
+    }
+    [[nodiscard]] std::shared_ptr<std::byte> map(std::size_t bytes) const {
+        void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file_, 0);
+        check(memory == MAP_FAILED ? errno : 0, bytes);
+        return {static_cast<std::byte*>(memory), [bytes](std::byte* p) { ::munmap(p, bytes); }};
+    }
+
+private:
+    static void check(int code, std::size_t bytes) {
+        require<RuntimeError>(code == 0, "cannot share {:.1f} MiB of memory (/dev/shm): {}", static_cast<double>(bytes) / (1 << 20),
+                              std::strerror(code));
+    }
+    int file_ = -1;
+    std::string made_;
+};
+
+// Everything written before is seen by the ranks of a node afterwards.
+void meet(const Communicator& communicator) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    barrier(communicator);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+}  // namespace
+
+Nodes::Nodes(const std::vector<int>& first_of) : of_(first_of.size()), place_(first_of.size()) {
+    for (std::size_t rank = 0; rank < first_of.size(); ++rank) {
+        const auto first = static_cast<std::size_t>(first_of[rank]);
+        if (first == rank) ranks_of_.emplace_back();
+        of_[rank] = first == rank ? ranks_of_.size() - 1 : of_[first];
+        auto& ranks = ranks_of_[of_[rank]];
+        place_[rank] = ranks.size();
+        ranks.push_back(static_cast<int>(rank));
+    }
+}
+
+Nodes::Nodes(const Communicator& communicator, int largest)
+    : Nodes([&] {
+          const Communicator machine = communicator.split_by_machine();
+          const int place = largest > 0 ? machine.rank() / largest * largest : 0;
+          const auto ranks = all_gather(machine, communicator.rank());
+          return all_gather(communicator, ranks[static_cast<std::size_t>(place)]);
+      }()) {}
+
+Nodes Nodes::apart(const Communicator& communicator) {
+    std::vector<int> ranks;
+    for (int rank = 0; rank < communicator.size(); ++rank) ranks.push_back(rank);
+    return Nodes(ranks);
+}
+
+std::shared_ptr<std::byte> shared_memory(const Communicator& communicator, const Nodes& nodes, std::size_t bytes) {
+    const int first = nodes.ranks_of(nodes.of(communicator.rank())).front();
+    const bool makes = communicator.rank() == first;
+    std::shared_ptr<std::byte> memory;
+    if (bytes == 0) return memory;
+
+    static int made = 0;
+    SharedFile file;
+    const std::string own_name = makes ? fmt::format("/silosum-{}-{}", ::getpid(), ++made) : "";
+    const auto names = all_gather_text(communicator, own_name);
+    succeed_on_all(communicator, [&] {
+        if (makes) file.make(own_name, bytes);
+    });
+    succeed_on_all(communicator, [&] {
+        if (!makes) file.open(names[static_cast<std::size_t>(first)], bytes);
+        memory = file.map(bytes);
+    });
+    return memory;  // no rank passes the agreement before all have opened it, so its name may go
+}
+
+// A slice goes to one rank of each other node, so that all ranks of a node send and receive.
+std::size_t all_gather_shared(const Communicator& communicator, const Nodes& nodes, const Slices& slices, std::size_t bytes_each,
+                              std::byte* whole) {
+    const int me = communicator.rank();
+    const auto receiver = [&](int from, std::size_t node) {
+        const auto& ranks = nodes.ranks_of(node);
+        return ranks[nodes.place(from) % ranks.size()];
+    };
+    Transfers transfers(communicator);
+    for (int from = 0; from < communicator.size(); ++from) {
+        if (nodes.together(from, me) || receiver(from, nodes.of(me)) != me) continue;
+        transfers.receive(whole + slices.begin(from) * bytes_each, slices.size(from) * bytes_each, from);
+    }
+    for (std::size_t node = 0; node < nodes.count(); ++node) {
+        if (node == nodes.of(me)) continue;
+        transfers.send(whole + slices.begin(me) * bytes_each, slices.size(me) * bytes_each, receiver(me, node));
+    }
+    transfers.wait("the slices of other nodes");
+    meet(communicator);
+    return slices.size(me) * bytes_each * static_cast<std::size_t>(communicator.size() - 1);
+}
+
+void broadcast_shared(const Communicator& communicator, const Nodes& nodes, std::span<std::byte> whole) {
+    const int me = communicator.rank();
+    Transfers transfers(communicator);
+    if (me == 0) {
+        for (std::size_t node = 1; node < nodes.count(); ++node) transfers.send(whole.data(), whole.size(), nodes.ranks_of(node).front());
+    } else if (nodes.of(me) != 0 && nodes.place(me) == 0) {
+        transfers.receive(whole.data(), whole.size(), 0);
+    }
+    transfers.wait("the model of rank 0");
+    meet(communicator);
+}
+
+}  // namespace silosum

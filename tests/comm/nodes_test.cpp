@@ -1,0 +1,94 @@
+// Ranks that share memory: who they are, that they see the same bytes, and that a node without room says so on every rank.
+#include "comm/nodes.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <numeric>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.hpp"
+#include "comm/collectives.hpp"
+
+namespace silosum {
+namespace {
+
+class NodesOf : public testing::TestWithParam<int> {
+protected:
+    Communicator world = Communicator::world();
+    Nodes nodes{world, GetParam()};
+};
+
+TEST_P(NodesOf, TakesRanksInOrder) {
+    const int largest = GetParam() == 0 ? world.size() : GetParam();
+    EXPECT_EQ(nodes.count(), static_cast<std::size_t>((world.size() + largest - 1) / largest));
+    for (int rank = 0; rank < world.size(); ++rank) {
+        EXPECT_EQ(nodes.of(rank), static_cast<std::size_t>(rank / largest));
+        EXPECT_EQ(nodes.place(rank), static_cast<std::size_t>(rank % largest));
+        EXPECT_EQ(nodes.ranks_of(nodes.of(rank))[nodes.place(rank)], rank);
+        EXPECT_EQ(nodes.together(rank, 0), rank < largest);
+    }
+}
+
+TEST_P(NodesOf, SharedMemoryIsZeroedAndSeenByTheNodeOnly) {
+    const std::size_t ranks = static_cast<std::size_t>(world.size());
+    Buffer<std::uint32_t> values = shared_buffer<std::uint32_t>(world, nodes, ranks);
+    EXPECT_THAT(values.span(), testing::Each(0U));
+    barrier(world);
+    values[static_cast<std::size_t>(world.rank())] = static_cast<std::uint32_t>(world.rank() + 1);
+    barrier(world);
+    for (int rank = 0; rank < world.size(); ++rank) {
+        const bool seen = nodes.together(rank, world.rank());
+        EXPECT_EQ(values[static_cast<std::size_t>(rank)], seen ? static_cast<std::uint32_t>(rank + 1) : 0U);
+    }
+}
+
+TEST_P(NodesOf, SlicesReachEveryNode) {
+    for (const std::size_t d : {1, 7, 1000, 4097}) {
+        const Slices slices(d, world.size());
+        Buffer<std::uint32_t> whole = shared_buffer<std::uint32_t>(world, nodes, d);
+        const std::size_t begin = slices.begin(world.rank());
+        std::iota(whole.begin() + begin, whole.begin() + slices.end(world.rank()), static_cast<std::uint32_t>(begin));
+        all_gather_shared(world, nodes, slices, sizeof(std::uint32_t), std::as_writable_bytes(whole.span()).data());
+        for (std::size_t i = 0; i < d; ++i) ASSERT_EQ(whole[i], i);
+    }
+}
+
+TEST_P(NodesOf, BroadcastReachesEveryNode) {
+    Buffer<std::uint32_t> whole = shared_buffer<std::uint32_t>(world, nodes, 1000);
+    if (world.rank() == 0) std::iota(whole.begin(), whole.end(), 5U);
+    broadcast_shared(world, nodes, std::as_writable_bytes(whole.span()));
+    for (std::size_t i = 0; i < whole.size(); ++i) ASSERT_EQ(whole[i], i + 5);
+}
+
+TEST_P(NodesOf, WithoutRoomEveryRankSaysSo) {
+    try {
+        (void)shared_memory(world, nodes, std::size_t{1} << 50);
+        ADD_FAILURE() << "a pebibyte was given";
+    } catch (const AgreedError& error) {
+        EXPECT_THAT(error.what(), testing::HasSubstr("cannot share 1073741824.0 MiB of memory (/dev/shm): "));
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(RanksANode, NodesOf, testing::Values(0, 1, 2, 3));
+
+TEST(Nodes, ApartNobodySharesMemory) {
+    Communicator world = Communicator::world();
+    const Nodes nodes = Nodes::apart(world);
+    EXPECT_EQ(nodes.count(), static_cast<std::size_t>(world.size()));
+    for (int rank = 0; rank < world.size(); ++rank) EXPECT_EQ(nodes.together(rank, world.rank()), rank == world.rank());
+}
+
+TEST(Nodes, SharedMemoryLeavesNoNameBehind) {
+    Communicator world = Communicator::world();
+    const Nodes nodes(world);
+    const auto memory = shared_memory(world, nodes, 4096);
+    barrier(world);  // the name goes when the rank that made it leaves shared_memory
+    const std::string mine = "silosum-" + std::to_string(::getpid()) + "-";
+    for (const auto& entry : std::filesystem::directory_iterator("/dev/shm"))
+        EXPECT_FALSE(entry.path().filename().string().starts_with(mine)) << entry.path();
+}
+
+}  // namespace
+}  // namespace silosum
