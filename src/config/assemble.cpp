@@ -136,10 +136,7 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
                         .silos_per_round = selection->silos_per_round(),
                         .largest_shard = census.largest_train(),
                         .numbers = 2};
-    for (Silo& silo : silos) {
-        setup.hosted.push_back(silo.id());
-        silo.set_weight(config.exchange.weights == "uniform" ? 1 : silo.shard().train.rows);
-    }
+    for (const Silo& silo : silos) setup.hosted.push_back(silo.id());
     for (const auto& silo : census.silos) setup.names.push_back(silo.name);
     auto exchange = std::make_unique<ExactSum>(world, config.exchange, setup);
     Parameters global = first_model_on_all(world, config, trainer->network(), *exchange);

@@ -16,7 +16,7 @@ constexpr double headroom = 16;
 }  // namespace
 
 std::uint64_t largest_weight(const ExchangeConfig& config, std::uint64_t largest_shard) {
-    if (config.weights == "uniform") return 1;
+    if (config.is_uniform()) return 1;
     if (config.max_weight == 0) return std::bit_ceil(std::max<std::uint64_t>(1, largest_shard));
     require(largest_shard <= config.max_weight, "exchange.max_weight = {}: the largest shard has {} training samples; raise it, or set 0",
             config.max_weight, largest_shard);
@@ -28,7 +28,7 @@ ExactSum::ExactSum(const Communicator& communicator, const ExchangeConfig& confi
       config_(config),
       setup_(setup),
       slices_(setup.parameters, communicator.size()),
-      state_{.range = config.range_value, .clipped = false},
+      next_range_(config.range_value),
       mean_(slices_.size(communicator.rank())),
       numbers_(setup.numbers) {
     communicator_.set_deadline(config.deadline_s);
@@ -78,17 +78,17 @@ void ExactSum::publish_first(Parameters& global) {
     }
 }
 
-void ExactSum::set_state(const RangeState& state) {
-    require<DataError>(is_power_of_two(state.range) && state.range >= smallest_range && state.range <= largest_range,
-                       "the checkpoint's range of updates is {}: must be a power of two within [2^-20, 2^20]", state.range);
-    state_ = state;
+void ExactSum::set_next_range(double range) {
+    require<DataError>(is_power_of_two(range) && range >= smallest_range && range <= largest_range,
+                       "the checkpoint's range of updates is {}: must be a power of two within [2^-20, 2^20]", range);
+    next_range_ = range;
 }
 
 void ExactSum::begin(const Round& round) {
     round_ = round.number;
     expected_ = static_cast<std::size_t>(
         std::count_if(setup_.hosted.begin(), setup_.hosted.end(), [&](std::uint32_t silo) { return round.includes(silo); }));
-    const double range = config_.range == "from_previous" ? state_.range : config_.range_value;
+    const double range = config_.range == "from_previous" ? next_range_ : config_.range_value;
     plan_ = plan_encoding(plan_.ring_bits, std::max<std::size_t>(1, round.participants.size()), range, max_weight_);
     arrival_ = {};
     waiting_.clear();
@@ -109,7 +109,7 @@ void ExactSum::check(const Update& update) const {
     require<RuntimeError>(update.local.size() == setup_.parameters && update.global.size() == setup_.parameters,
                           "{}, round {}: the update has {} coordinates and began from {}, the model has {}", text_of(update.silo), round_,
                           update.local.size(), update.global.size(), setup_.parameters);
-    require<RuntimeError>(config_.weights == "uniform" || update.weight <= max_weight_,
+    require<RuntimeError>(config_.is_uniform() || update.weight <= max_weight_,
                           "{}, round {}: weight {} is more than the largest declared one, {}; raise exchange.max_weight",
                           text_of(update.silo), round_, update.weight, max_weight_);
     require<RuntimeError>(arrival_.present < expected_, "{}, round {}: it is not hosted here, or does not take part", text_of(update.silo),
@@ -124,7 +124,7 @@ void ExactSum::add(const Update& update) {
         remember(*problem);
         return;
     }
-    const std::uint64_t weight = config_.weights == "uniform" ? std::min<std::uint64_t>(update.weight, 1) : update.weight;
+    const std::uint64_t weight = config_.is_uniform() ? std::min<std::uint64_t>(update.weight, 1) : update.weight;
     ++arrival_.present;
     arrival_.steps += update.steps;
     if (weight == 0) return;
@@ -212,7 +212,6 @@ Aggregate ExactSum::finish(const Round& round) {
     aggregate.range = plan_.range();
     sum_tail(aggregate);
     if (config_.range == "from_previous" && !aggregate.is_refused()) choose_next_range(aggregate, largest_mean_);
-    state_.clipped = aggregate.clipped > 0;
     waiting_.clear();
     return aggregate;
 }
@@ -264,9 +263,9 @@ void ExactSum::sum_tail(Aggregate& aggregate) {
 void ExactSum::choose_next_range(const Aggregate& aggregate, double largest_of_slice) {
     double largest = largest_of_slice;
     clock_.measure("wire", [&] { all_reduce_max(communicator_, std::span<double>(&largest, 1)); });
-    double next = largest > 0 ? power_of_two_from(headroom * largest) : state_.range;
-    if (aggregate.clipped > 0) next = std::max(next, 2 * state_.range);
-    state_.range = std::clamp(next, smallest_range, largest_range);
+    double next = largest > 0 ? power_of_two_from(headroom * largest) : next_range_;
+    if (aggregate.clipped > 0) next = std::max(next, 2 * next_range_);
+    next_range_ = std::clamp(next, smallest_range, largest_range);
 }
 
 void ExactSum::publish(std::span<float> global) {

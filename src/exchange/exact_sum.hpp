@@ -36,12 +36,6 @@ struct ExchangeSetup {
     int ranks_per_node = 0;             // more ranks of a machine are taken as several nodes; 0: as many as there are
 };
 
-/// What a checkpoint keeps of the exchange. Equal on all ranks.
-struct RangeState {
-    double range = 0;      // C of the next round, for exchange.range = from_previous
-    bool clipped = false;  // whether the last round clipped anything
-};
-
 /// W: the power of two that no weight of a silo may pass. UsageError where exchange.max_weight is too small.
 [[nodiscard]] std::uint64_t largest_weight(const ExchangeConfig& config, std::uint64_t largest_shard);
 
@@ -78,8 +72,9 @@ public:
     }
     [[nodiscard]] std::span<float> slice_of(Parameters& global) const { return slice_of(global.values.span()); }
 
-    [[nodiscard]] RangeState state() const { return state_; }
-    void set_state(const RangeState& state);
+    /// C of the next round where exchange.range = from_previous: all that a checkpoint keeps of the exchange. Equal on all ranks.
+    [[nodiscard]] double next_range() const { return next_range_; }
+    void set_next_range(double range);
     /// The encoding of the round in hand.
     [[nodiscard]] const EncodingPlan& plan() const { return plan_; }
     /// W: the largest weight that a silo may have.
@@ -131,7 +126,7 @@ private:
     ExchangeSetup setup_;
     Slices slices_;
     std::uint64_t max_weight_ = 1;
-    RangeState state_;
+    double next_range_ = 0;
     std::optional<Nodes> nodes_;
     std::string transport_;
     std::unique_ptr<RingSum> ring_;

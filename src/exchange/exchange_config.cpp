@@ -31,7 +31,7 @@ void ExchangeConfig::add_to(Options& options) {
         .add("exchange.max_weight", &max_weight, 0, between(0, 0x1p52),
              "The most training samples a silo may have; 0: those of the largest shard. Rounded up to a power of two, and best not much "
              "larger than needed: every doubling costs a bit of precision.")
-        .used_when([this] { return weights == "samples"; }, [] { return "exchange.weights = uniform"; });
+        .used_when([this] { return !is_uniform(); }, [] { return "exchange.weights = uniform"; });
     options
         .add("exchange.transport", &transport, "auto",
              "How words and the new model travel. shared: ranks of a machine share memory (words as they are sent, and one copy of the "

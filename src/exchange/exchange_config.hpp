@@ -18,6 +18,7 @@ struct ExchangeConfig {
     std::uint64_t chunk_kib = 2048;
     double deadline_s = 3600;
 
+    [[nodiscard]] bool is_uniform() const { return weights == "uniform"; }
     void add_to(Options& options);
 };
 

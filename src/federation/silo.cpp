@@ -59,8 +59,12 @@ Update Silo::train(std::span<const float> global, Trainer& trainer, const Round&
     }
     trainer.network_.store(trainer.y_.span());
     last_loss_ = sum.loss / sum.weight;
-    return {
-        .silo = id_, .weight = weight_, .local = trainer.y_.span(), .global = global, .steps = steps, .numbers = {sum.loss, sum.weight}};
+    return {.silo = id_,
+            .weight = shard_.train.rows,
+            .local = trainer.y_.span(),
+            .global = global,
+            .steps = steps,
+            .numbers = {sum.loss, sum.weight}};
 }
 
 std::vector<std::vector<float>> Silo::optimizer_state(const Trainer& trainer) const {

@@ -55,9 +55,6 @@ public:
     /// The map from stored values to what the network sees.
     [[nodiscard]] const Affine& features() const { return features_; }
     void set_features(Affine features) { features_ = std::move(features); }
-    /// w_i: its training samples, or 1.
-    [[nodiscard]] std::uint64_t weight() const { return weight_; }
-    void set_weight(std::uint64_t weight) { weight_ = weight; }
 
     /// Trains from the global model on this silo's rows. The update refers to the trainer's buffers until the next call.
     /// update.numbers = {sum of weighted training losses, sum of their weights}. RuntimeError when the loss is not finite.
@@ -79,7 +76,6 @@ private:
     std::uint32_t id_;
     Shard shard_;
     Affine features_;
-    std::uint64_t weight_ = 1;
     std::optional<Optimizer> optimizer_;
     std::optional<double> last_loss_;
 };

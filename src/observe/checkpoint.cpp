@@ -185,7 +185,7 @@ void restore_checkpoint(const FoundCheckpoint& found, const RunIdentity& identit
     });
     federation.exchange->publish_first(federation.global);
     const auto& state = found.manifest;
-    federation.exchange->set_state({.range = state.at("range").at("value"), .clipped = state.at("range").at("clipped")});
+    federation.exchange->set_next_range(state.at("range"));
     stopping.set_state(stopping_from(state.at("stopping")));
 }
 
@@ -254,14 +254,13 @@ void Checkpointer::write_files(const std::filesystem::path& target, const RoundR
 }
 
 void Checkpointer::write_manifest(const std::filesystem::path& target, const RoundReport& report, const nlohmann::json& files) const {
-    const auto range = federation_.exchange->state();
     nlohmann::json manifest{{"format", "silosum-checkpoint"},
                             {"version", checkpoint_version},
                             {"round", report.round.number},
                             {"stop_reason", report.stop_reason},
                             {"model_sha256", report.record.value("model_sha256", "")},
                             {"identity", identity_json(identity_)},
-                            {"range", {{"value", range.range}, {"clipped", range.clipped}}},
+                            {"range", federation_.exchange->next_range()},
                             {"stopping", stopping_json(stopping_.state())},
                             {"files", files}};
     manifest["manifest_sha256"] = manifest_sha256(manifest);

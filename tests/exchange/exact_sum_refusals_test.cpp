@@ -116,7 +116,7 @@ TEST_F(ExactSumRefusals, WithoutAnyWeightTheRoundIsRefusedAndTheModelStays) {
         c.config.range = range;
         ExactSum exchange(world, c.config, c.setup(world));
         std::vector<float> model = c.first_model();
-        const double range_before = exchange.state().range;
+        const double range_before = exchange.next_range();
         const Round round = c.round();
         exchange.begin(round);
         const auto local = c.local(0, model, 1);
@@ -128,7 +128,7 @@ TEST_F(ExactSumRefusals, WithoutAnyWeightTheRoundIsRefusedAndTheModelStays) {
         EXPECT_EQ(sum.present, c.silos);
         EXPECT_EQ(sum.trained, 0U);
         for (const double mean : sum.mean) ASSERT_EQ(mean, 0.0);
-        EXPECT_EQ(exchange.state().range, range_before);
+        EXPECT_EQ(exchange.next_range(), range_before);
         expect_usable(c, exchange, model);
     }
 }

@@ -61,7 +61,6 @@ std::vector<float> federated(const Setting& run) {
         largest = std::max<std::uint64_t>(largest, run.silos[i].second);
         if (host_of(i, world.size()) != world.rank()) continue;
         silos.emplace_back(static_cast<std::uint32_t>(i), rows_of_data_set(run.silos[i].first, run.silos[i].second));
-        silos.back().set_weight(run.weights == "uniform" ? 1 : run.silos[i].second);
     }
     Trainer trainer(layers, problem, "auto", local, false, 7, run.rounds, 64, threads);
     Parameters global(trainer.network().layout());

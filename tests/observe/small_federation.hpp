@@ -44,7 +44,6 @@ struct SmallFederation {
             census.add(declaration_of(shard));
             if (host_of(i, world.size()) != world.rank()) continue;
             silos.emplace_back(static_cast<std::uint32_t>(i), shard);
-            silos.back().set_weight(shard.train.rows);
         }
         const std::vector<LayerSpec> layers = parse_layers(std::vector<std::string>{"dense outputs"});
         Trainer trainer(layers, problem, "auto", local, false, 7, 100, 8, threads);
