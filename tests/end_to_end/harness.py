@@ -45,12 +45,13 @@ def command(arguments, ranks=None):
     return words if ranks is None else [MPIEXEC, "-n", str(ranks), *words]
 
 
-def run(arguments, ranks=None, timeout=120, env=None, cwd=None):
-    """Runs to the end; a hang is a failure."""
+def run(arguments, ranks=None, timeout=120, env=None, cwd=None, user=None):
+    """Runs to the end, as another user where one is given; a hang is a failure."""
     environment = mpi_environment()
     environment.update(env or {})
     process = subprocess.run(
-        command(arguments, ranks), capture_output=True, text=True, timeout=timeout, env=environment, cwd=cwd, stdin=subprocess.DEVNULL
+        command(arguments, ranks), capture_output=True, text=True, timeout=timeout, env=environment, cwd=cwd, stdin=subprocess.DEVNULL,
+        user=user,
     )
     return Result(process.returncode, process.stdout, process.stderr)
 
