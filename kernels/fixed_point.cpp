@@ -4,6 +4,7 @@
 //
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/fixed_point.cpp"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 //
@@ -56,30 +57,34 @@ HWY_INLINE hn::Vec<Words64> rounded(DoubleVector z) {
     return hn::BitCast(Words64(), hn::Sub(hn::Xor(magnitude, sign), sign));
 }
 
-template <bool accumulate, class D, class V, class Word>
+template <Store store, class D, class V, class Word>
 HWY_INLINE void store_words(D d, V v, Word* words) {
-    if constexpr (accumulate) v = hn::Add(v, hn::LoadU(d, words));
-    hn::StoreU(v, d, words);
+    if constexpr (store == Store::add) v = hn::Add(v, hn::LoadU(d, words));
+    if constexpr (store == Store::stream) {
+        hn::Stream(v, d, words);
+    } else {
+        hn::StoreU(v, d, words);
+    }
 }
 
 /// Returns whether all coordinates lie in the range.
-template <bool accumulate>
+template <Store store>
 HWY_INLINE bool encode_words(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, std::uint32_t* words) {
     const Scaling scaled(settings);
     auto inside = hn::Eq(scaled.range, scaled.range);
     const auto body = [&inside, scaled](const float* y, const float* x, std::uint32_t* z) HWY_ATTR {
         const auto integers = rounded_low(scaled(difference(y, x), inside));
-        store_words<accumulate>(HalfWords(), hn::TruncateTo(HalfWords(), integers), z);
+        store_words<store>(HalfWords(), hn::TruncateTo(HalfWords(), integers), z);
     };
     in_steps<double_lanes>(n, body, local, global, words);
     return hn::AllTrue(Doubles(), inside);
 }
-template <bool accumulate>
+template <Store store>
 HWY_INLINE bool encode_words(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, std::uint64_t* words) {
     const Scaling scaled(settings);
     auto inside = hn::Eq(scaled.range, scaled.range);
     const auto body = [&inside, scaled](const float* y, const float* x, std::uint64_t* z)
-                          HWY_ATTR { store_words<accumulate>(Words64(), rounded(scaled(difference(y, x), inside)), z); };
+                          HWY_ATTR { store_words<store>(Words64(), rounded(scaled(difference(y, x), inside)), z); };
     in_steps<double_lanes>(n, body, local, global, words);
     return hn::AllTrue(Doubles(), inside);
 }
@@ -100,43 +105,36 @@ HWY_NOINLINE EncodeCount count_outside(std::size_t n, const float* local, const 
     return {.clipped = beyond, .not_finite = padded - finite};
 }
 
-template <bool accumulate, class Word>
+template <Store store, class Word>
 HWY_INLINE EncodeCount encode_pieces(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Word* words) {
     EncodeCount count;
     for (std::size_t i = 0; i < n; i += encode_piece) {
         const std::size_t piece = std::min(encode_piece, n - i);
-        if (encode_words<accumulate>(piece, local + i, global + i, settings, words + i)) continue;
+        if (encode_words<store>(piece, local + i, global + i, settings, words + i)) continue;
         const EncodeCount outside = count_outside(piece, local + i, global + i, settings.range);
         count.clipped += outside.clipped;
         count.not_finite += outside.not_finite;
     }
+    if constexpr (store == Store::stream) hwy::FlushStream();
     return count;
 }
 
-EncodeCount encode32(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, bool accumulate,
-                     std::uint32_t* words) {
-    return accumulate ? encode_pieces<true>(n, local, global, settings, words) : encode_pieces<false>(n, local, global, settings, words);
-}
-EncodeCount encode64(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, bool accumulate,
-                     std::uint64_t* words) {
-    return accumulate ? encode_pieces<true>(n, local, global, settings, words) : encode_pieces<false>(n, local, global, settings, words);
+template <class Word>
+HWY_INLINE EncodeCount encode_to(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
+                                 Word* words) {
+    const bool aligned = reinterpret_cast<std::uintptr_t>(words) % (double_lanes * sizeof(Word)) == 0;
+    if (store == Store::add) return encode_pieces<Store::add>(n, local, global, settings, words);
+    if (store == Store::stream && aligned) return encode_pieces<Store::stream>(n, local, global, settings, words);
+    return encode_pieces<Store::write>(n, local, global, settings, words);
 }
 
-void decode32(std::size_t n, const std::uint32_t* words, double factor, double* mean) {
-    const Doubles d;
-    const hn::Rebind<std::int32_t, Doubles> di;
-    const auto body = [=](const std::uint32_t* z, double* y) HWY_ATTR {
-        hn::StoreU(hn::Mul(hn::PromoteTo(d, hn::BitCast(di, hn::LoadU(HalfWords(), z))), hn::Set(d, factor)), d, y);
-    };
-    in_steps<double_lanes>(n, body, words, mean);
+EncodeCount encode32(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
+                     std::uint32_t* words) {
+    return encode_to(n, local, global, settings, store, words);
 }
-void decode64(std::size_t n, const std::uint64_t* words, double factor, double* mean) {
-    const Doubles d;
-    const hn::RebindToSigned<Doubles> di;
-    const auto body = [=](const std::uint64_t* z, double* y) HWY_ATTR {
-        hn::StoreU(hn::Mul(hn::ConvertTo(d, hn::BitCast(di, hn::LoadU(Words64(), z))), hn::Set(d, factor)), d, y);
-    };
-    in_steps<double_lanes>(n, body, words, mean);
+EncodeCount encode64(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
+                     std::uint64_t* words) {
+    return encode_to(n, local, global, settings, store, words);
 }
 
 HWY_INLINE DoubleVector signed_value(const std::uint32_t* words) {
@@ -180,28 +178,28 @@ double decode_mean64(std::size_t n, const std::uint64_t* words, double unit, dou
 }
 
 /// sum[i] (+)= words of 1 to 4 arrays.
-template <bool accumulate, class Word, class... Arrays>
+template <Store store, class Word, class... Arrays>
 HWY_INLINE void add_arrays(std::size_t n, Word* sum, const Arrays*... words) {
     const hn::ScalableTag<Word> d;
     const auto body = [=](Word* total, const auto* first, const auto*... others) HWY_ATTR {
         auto v = hn::LoadU(d, first);
         ((v = hn::Add(v, hn::LoadU(d, others))), ...);
-        store_words<accumulate>(d, v, total);
+        store_words<store>(d, v, total);
     };
     in_steps<hn::MaxLanes(d)>(n, body, sum, words...);
 }
 
-template <bool accumulate, class Word>
+template <Store store, class Word>
 HWY_INLINE void add_group(std::size_t n, std::size_t group, const Word* const* words, std::size_t at, Word* sum) {
     switch (group) {
         case 1:
-            return add_arrays<accumulate>(n, sum, words[0] + at);
+            return add_arrays<store>(n, sum, words[0] + at);
         case 2:
-            return add_arrays<accumulate>(n, sum, words[0] + at, words[1] + at);
+            return add_arrays<store>(n, sum, words[0] + at, words[1] + at);
         case 3:
-            return add_arrays<accumulate>(n, sum, words[0] + at, words[1] + at, words[2] + at);
+            return add_arrays<store>(n, sum, words[0] + at, words[1] + at, words[2] + at);
         default:
-            return add_arrays<accumulate>(n, sum, words[0] + at, words[1] + at, words[2] + at, words[3] + at);
+            return add_arrays<store>(n, sum, words[0] + at, words[1] + at, words[2] + at, words[3] + at);
     }
 }
 
@@ -215,9 +213,9 @@ HWY_INLINE void sum_pieces(std::size_t n, std::size_t parts, const Word* const* 
         for (std::size_t p = 0; p < parts; p += group) {
             const std::size_t arrays = std::min(group, parts - p);
             if (p == 0) {
-                add_group<false>(size, arrays, words, i, sum + i);
+                add_group<Store::write>(size, arrays, words, i, sum + i);
             } else {
-                add_group<true>(size, arrays, words + p, i, sum + i);
+                add_group<Store::add>(size, arrays, words + p, i, sum + i);
             }
         }
     }
@@ -229,13 +227,6 @@ void sum_words32(std::size_t n, std::size_t parts, const std::uint32_t* const* w
 void sum_words64(std::size_t n, std::size_t parts, const std::uint64_t* const* words, std::uint64_t* sum) {
     sum_pieces(n, parts, words, sum);
 }
-void add_words32(std::size_t n, const std::uint32_t* words, std::uint32_t* sum) {
-    add_arrays<true>(n, sum, words);
-}
-void add_words64(std::size_t n, const std::uint64_t* words, std::uint64_t* sum) {
-    add_arrays<true>(n, sum, words);
-}
-
 void add_scaled_step(std::size_t n, double rate, const double* mean, float* x) {
     const Doubles d;
     const HalfFloats half;
@@ -270,12 +261,8 @@ namespace {
 
 HWY_EXPORT(encode32);
 HWY_EXPORT(encode64);
-HWY_EXPORT(decode32);
-HWY_EXPORT(decode64);
 HWY_EXPORT(decode_mean32);
 HWY_EXPORT(decode_mean64);
-HWY_EXPORT(add_words32);
-HWY_EXPORT(add_words64);
 HWY_EXPORT(sum_words32);
 HWY_EXPORT(sum_words64);
 HWY_EXPORT(add_scaled_step);
@@ -283,20 +270,13 @@ HWY_EXPORT(largest_difference_of);
 
 }  // namespace
 
-EncodeCount encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, bool accumulate,
+EncodeCount encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
                    std::uint32_t* words) {
-    return HWY_DYNAMIC_DISPATCH(encode32)(n, local, global, settings, accumulate, words);
+    return HWY_DYNAMIC_DISPATCH(encode32)(n, local, global, settings, store, words);
 }
-EncodeCount encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, bool accumulate,
+EncodeCount encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
                    std::uint64_t* words) {
-    return HWY_DYNAMIC_DISPATCH(encode64)(n, local, global, settings, accumulate, words);
-}
-
-void decode(std::size_t n, const std::uint32_t* words, double factor, double* mean) {
-    HWY_DYNAMIC_DISPATCH(decode32)(n, words, factor, mean);
-}
-void decode(std::size_t n, const std::uint64_t* words, double factor, double* mean) {
-    HWY_DYNAMIC_DISPATCH(decode64)(n, words, factor, mean);
+    return HWY_DYNAMIC_DISPATCH(encode64)(n, local, global, settings, store, words);
 }
 
 double decode_mean(std::size_t n, const std::uint32_t* words, double unit, double divisor, double* mean) {
@@ -304,13 +284,6 @@ double decode_mean(std::size_t n, const std::uint32_t* words, double unit, doubl
 }
 double decode_mean(std::size_t n, const std::uint64_t* words, double unit, double divisor, double* mean) {
     return HWY_DYNAMIC_DISPATCH(decode_mean64)(n, words, unit, divisor, mean);
-}
-
-void add_words(std::size_t n, const std::uint32_t* words, std::uint32_t* sum) {
-    HWY_DYNAMIC_DISPATCH(add_words32)(n, words, sum);
-}
-void add_words(std::size_t n, const std::uint64_t* words, std::uint64_t* sum) {
-    HWY_DYNAMIC_DISPATCH(add_words64)(n, words, sum);
 }
 
 void sum_words(std::size_t n, std::size_t parts, const std::uint32_t* const* words, std::uint32_t* sum) {

@@ -17,24 +17,24 @@ struct EncodeCount {
     std::uint64_t not_finite = 0;  // NaN or infinite coordinates; words are then unspecified and must not be sent
 };
 
-/// words[i] = encoding of local[i] - global[i] (added to what is there when accumulate is set).
-[[nodiscard]] EncodeCount encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, bool accumulate,
-                                 std::uint32_t* words);
-[[nodiscard]] EncodeCount encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, bool accumulate,
-                                 std::uint64_t* words);
+enum class Store {
+    write,   // words[i] = z
+    add,     // words[i] += z, wrapping
+    stream,  // words[i] = z past the caches, complete when the call returns: for words that another core read last and will read next,
+             // whose cache would have to be asked for each line, and that are too many to stay in a cache
+};
 
-/// mean[i] = signed value of words[i] * factor, in double.
-void decode(std::size_t n, const std::uint32_t* words, double factor, double* mean);
-void decode(std::size_t n, const std::uint64_t* words, double factor, double* mean);
+/// Stores the encoding of local[i] - global[i].
+[[nodiscard]] EncodeCount encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
+                                 std::uint32_t* words);
+[[nodiscard]] EncodeCount encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
+                                 std::uint64_t* words);
 
 /// mean[i] = signed value of words[i] * unit / divisor, in double; returns the largest magnitude among them, 0 for n = 0.
 /// The division is one, not a product with the reciprocal: that would round twice.
 [[nodiscard]] double decode_mean(std::size_t n, const std::uint32_t* words, double unit, double divisor, double* mean);
 [[nodiscard]] double decode_mean(std::size_t n, const std::uint64_t* words, double unit, double divisor, double* mean);
 
-/// sum[i] += words[i], wrapping.
-void add_words(std::size_t n, const std::uint32_t* words, std::uint32_t* sum);
-void add_words(std::size_t n, const std::uint64_t* words, std::uint64_t* sum);
 /// sum[i] = words of all `parts` added, wrapping; parts[p] points to n words. Runs in pieces that stay in the first-level cache.
 void sum_words(std::size_t n, std::size_t parts, const std::uint32_t* const* words, std::uint32_t* sum);
 void sum_words(std::size_t n, std::size_t parts, const std::uint64_t* const* words, std::uint64_t* sum);

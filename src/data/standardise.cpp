@@ -8,42 +8,51 @@ namespace silosum {
 
 namespace {
 
-Moments moments_of_bytes(const Shard& shard, const Split& split) {
-    std::vector<std::uint64_t> sums(split.features, 0);
-    std::vector<std::uint64_t> squares(split.features, 0);
-    const std::uint8_t* row = split.bytes.data();
-    for (std::size_t r = 0; r < split.rows; ++r, row += split.features) {
-        for (std::size_t f = 0; f < split.features; ++f) {
-            const std::uint32_t value = row[f];
-            sums[f] += value;
-            squares[f] += value * value;
+// Adds f(value, feature) over the rows, each feature with the rounding errors kept aside (Knuth, TAOCP 2, 4.2.2, theorem B), so that the
+// result does not depend on how many rows there are.
+template <class F>
+std::vector<double> compensated_sums(const Shard& shard, const Split& split, F&& f) {
+    std::vector<double> sums(split.features, 0.0);
+    std::vector<double> errors(split.features, 0.0);
+    const auto add_row = [&](const auto* row, double scale, double offset) {
+        for (std::size_t i = 0; i < split.features; ++i) {
+            const double value = f(scale * static_cast<double>(row[i]) + offset, i);
+            const double sum = sums[i] + value;
+            const double added = sum - sums[i];
+            errors[i] += (sums[i] - (sum - added)) + (value - added);
+            sums[i] = sum;
+        }
+    };
+    for (std::size_t row = 0; row < split.rows; ++row) {
+        if (split.is_bytes()) {
+            add_row(split.bytes.data() + row * split.features, shard.pixel_scale, shard.pixel_offset);
+        } else {
+            add_row(split.floats.data() + row * split.features, 1.0, 0.0);
         }
     }
-    const double scale = shard.pixel_scale;
-    const double offset = shard.pixel_offset;
-    const double n = static_cast<double>(split.rows);
-    Moments moments{split.rows, std::vector<double>(split.features), std::vector<double>(split.features)};
-    for (std::size_t f = 0; f < split.features; ++f) {
-        const double sum = static_cast<double>(sums[f]);
-        moments.sum[f] = scale * sum + n * offset;
-        moments.sum_of_squares[f] = scale * scale * static_cast<double>(squares[f]) + 2.0 * scale * offset * sum + n * offset * offset;
-    }
-    return moments;
+    for (std::size_t i = 0; i < split.features; ++i) sums[i] += errors[i];
+    return sums;
 }
 
 }  // namespace
 
+std::vector<double> sums_of(const Shard& shard, const Split& split) {
+    return compensated_sums(shard, split, [](double value, std::size_t) { return value; });
+}
+
+std::vector<double> squared_distances(const Shard& shard, const Split& split, const std::vector<double>& center) {
+    return compensated_sums(shard, split, [&](double value, std::size_t i) { return (value - center[i]) * (value - center[i]); });
+}
+
+std::vector<double> mean_of(std::uint64_t count, const std::vector<double>& sums) {
+    std::vector<double> mean(sums.size(), 0.0);
+    for (std::size_t i = 0; count > 0 && i < sums.size(); ++i) mean[i] = sums[i] / static_cast<double>(count);
+    return mean;
+}
+
 Moments moments_of(const Shard& shard, const Split& split) {
-    if (split.is_bytes()) return moments_of_bytes(shard, split);
-    Moments moments{split.rows, std::vector<double>(split.features), std::vector<double>(split.features)};
-    const float* row = split.floats.data();
-    for (std::size_t r = 0; r < split.rows; ++r, row += split.features) {
-        for (std::size_t f = 0; f < split.features; ++f) {
-            const double value = row[f];
-            moments.sum[f] += value;
-            moments.sum_of_squares[f] += value * value;
-        }
-    }
+    Moments moments{.count = split.rows, .mean = mean_of(split.rows, sums_of(shard, split)), .squared_distances = {}};
+    moments.squared_distances = squared_distances(shard, split, moments.mean);
     return moments;
 }
 
@@ -52,17 +61,13 @@ Affine plain_affine(const Shard& shard) {
 }
 
 Standardisation standardisation_of(const Moments& moments) {
-    const std::size_t features = moments.sum.size();
-    Standardisation of{.kind = "federated", .mean = std::vector<double>(features, 0.0), .deviation = std::vector<double>(features, 0.0)};
+    const std::size_t features = moments.mean.size();
+    Standardisation of{.kind = "federated", .mean = moments.mean, .deviation = std::vector<double>(features, 0.0)};
     if (moments.count < 2) return of;
-    const double n = static_cast<double>(moments.count);
     for (std::size_t f = 0; f < features; ++f) {
-        of.mean[f] = moments.sum[f] / n;
-        const double mean_square = moments.sum_of_squares[f] / n;
-        const double variance = (mean_square - of.mean[f] * of.mean[f]) * n / (n - 1.0);
-        // Rounding leaves a constant column a variance of about 1e-16 of its mean square, and float32 features cannot differ by less than
-        // 1e-14 of it.
-        if (variance > 1e-13 * mean_square) of.deviation[f] = std::sqrt(variance);
+        const double variance = moments.squared_distances[f] / static_cast<double>(moments.count - 1);
+        // The mean of a constant column may be off by its last place, 1e-16 of it. One float32 that differs among 10^12 gives far more.
+        if (variance > 1e-29 * moments.mean[f] * moments.mean[f]) of.deviation[f] = std::sqrt(variance);
     }
     return of;
 }

@@ -9,14 +9,19 @@
 
 namespace silosum {
 
-/// Sums over rows, per feature, of the values after the pixel scale. Moments of two sets of rows add field by field.
+/// Sums over rows, per feature, of the values after the pixel scale, good to the last place of a double. Those of two sets of rows add.
+[[nodiscard]] std::vector<double> sums_of(const Shard& shard, const Split& split);
+/// The same of the squared distances from `center`. The mean has to be known first: a difference of large squares would lose the spread.
+[[nodiscard]] std::vector<double> squared_distances(const Shard& shard, const Split& split, const std::vector<double>& center);
+
+/// Mean and spread of some rows, per feature.
 struct Moments {
     std::uint64_t count = 0;
-    std::vector<double> sum;
-    std::vector<double> sum_of_squares;
+    std::vector<double> mean;
+    std::vector<double> squared_distances;  // their sum, from the mean
 };
 
-/// Moments of a split of the shard; in double, in row order (exact integers for bytes).
+[[nodiscard]] std::vector<double> mean_of(std::uint64_t count, const std::vector<double>& sums);
 [[nodiscard]] Moments moments_of(const Shard& shard, const Split& split);
 
 /// The map from stored values to features: the pixel scale alone.

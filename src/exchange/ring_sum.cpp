@@ -14,14 +14,19 @@ template <class Word>
 class RingOf : public RingSum {
 public:
     RingOf(const Communicator& communicator, const Nodes& nodes, const Slices& slices, std::size_t step_bytes)
-        : communicator_(communicator), slices_(slices), pipeline_(communicator, nodes, slices, step_bytes) {}
+        : communicator_(communicator),
+          slices_(slices),
+          store_(nodes.count() < static_cast<std::size_t>(communicator.size()) && slices.coordinates() * sizeof(Word) > cached_bytes
+                     ? kernels::Store::stream
+                     : kernels::Store::write),
+          pipeline_(communicator, nodes, slices, step_bytes) {}
 
     void clear() override { has_words_ = false; }
 
     [[nodiscard]] kernels::EncodeCount add(const EncodedUpdate& update) override {
         if (words_.size() != slices_.coordinates()) words_ = Buffer<Word>(slices_.coordinates());
-        const auto count =
-            kernels::encode(words_.size(), update.local.data(), update.global.data(), update.settings, has_words_, words_.data());
+        const auto count = kernels::encode(words_.size(), update.local.data(), update.global.data(), update.settings,
+                                           has_words_ ? kernels::Store::add : kernels::Store::write, words_.data());
         has_words_ = true;
         return count;
     }
@@ -56,7 +61,8 @@ public:
     }
 
 private:
-    static constexpr std::size_t piece_length = 2048;  // words and means of a piece stay in the first-level cache
+    static constexpr std::size_t cached_bytes = std::size_t{16} << 20;  // words of a larger model do not stay in the caches
+    static constexpr std::size_t piece_length = 2048;                   // words and means of a piece stay in the first-level cache
 
     template <class Action>
     static auto timed(PhaseTime& time, Action&& action) {
@@ -67,10 +73,10 @@ private:
         return value;
     }
 
-    static void encode_chunk(const EncodedUpdate& update, std::size_t begin, std::size_t n, Word* scratch, kernels::EncodeCount& total) {
+    void encode_chunk(const EncodedUpdate& update, std::size_t begin, std::size_t n, Word* scratch, kernels::EncodeCount& total) const {
         if (total.not_finite == 0) {
             const auto count =
-                kernels::encode(n, update.local.data() + begin, update.global.data() + begin, update.settings, false, scratch);
+                kernels::encode(n, update.local.data() + begin, update.global.data() + begin, update.settings, store_, scratch);
             total.clipped += count.clipped;
             total.not_finite += count.not_finite;
         }
@@ -91,6 +97,7 @@ private:
 
     const Communicator& communicator_;
     Slices slices_;
+    kernels::Store store_;  // of words that others read
     SlicePipeline<Word> pipeline_;
     Buffer<Word> words_;  // only on ranks that host several silos of a round
     bool has_words_ = false;

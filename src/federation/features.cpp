@@ -11,21 +11,21 @@
 namespace silosum {
 
 Moments federated_moments(const Communicator& world, const Problem& problem, const std::vector<Silo>& hosted) {
-    const std::size_t features = problem.features();
-    ExactNumbers numbers(2 * features);
-    std::vector<std::uint64_t> count(1, 0);
-    succeed_on_all(world, [&] {
-        for (const Silo& silo : hosted) {
-            Moments moments = moments_of(silo.shard(), silo.shard().train);
-            count[0] += moments.count;
-            moments.sum.insert(moments.sum.end(), moments.sum_of_squares.begin(), moments.sum_of_squares.end());
-            numbers.add(moments.sum, "feature moments of silo \"" + silo.name() + "\"");
-        }
-    });
-    all_reduce_sum(world, std::span<std::uint64_t>(count));
-    const auto sums = sum_exactly(world, std::move(numbers));
-    const auto middle = sums.begin() + static_cast<std::ptrdiff_t>(features);
-    return {.count = count[0], .sum = {sums.begin(), middle}, .sum_of_squares = {middle, sums.end()}};
+    const auto over_silos = [&](auto&& sums_of_split) {
+        ExactNumbers numbers(problem.features());
+        succeed_on_all(world, [&] {
+            for (const Silo& silo : hosted)
+                numbers.add(sums_of_split(silo.shard(), silo.shard().train), "feature moments of silo \"" + silo.name() + "\"");
+        });
+        return sum_exactly(world, std::move(numbers));
+    };
+    Moments moments;
+    for (const Silo& silo : hosted) moments.count += silo.shard().train.rows;
+    all_reduce_sum(world, std::span<std::uint64_t>(&moments.count, 1));
+    moments.mean = mean_of(moments.count, over_silos(sums_of));
+    moments.squared_distances =
+        over_silos([&](const Shard& shard, const Split& split) { return squared_distances(shard, split, moments.mean); });
+    return moments;
 }
 
 Standardisation standardise(const Communicator& world, const std::string& kind, const Problem& problem, std::vector<Silo>& hosted) {

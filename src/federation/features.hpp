@@ -12,11 +12,11 @@
 
 namespace silosum {
 
-/// Collective. Feature moments of the train rows of all silos, from one exact sum.
+/// Collective. Feature moments of the train rows of all silos, from two exact sums: the mean, then the distances from it.
 [[nodiscard]] Moments federated_moments(const Communicator& world, const Problem& problem, const std::vector<Silo>& hosted);
 
-/// Collective. Standardises the hosted silos' features as data.standardise says; federated means and deviations come from one exact sum
-/// of moments over the train rows of all silos.
+/// Collective. Standardises the hosted silos' features as data.standardise says; federated means and deviations come from
+/// exact sums over the train rows of all silos.
 [[nodiscard]] Standardisation standardise(const Communicator& world, const std::string& kind, const Problem& problem,
                                           std::vector<Silo>& hosted);
 

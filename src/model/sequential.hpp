@@ -43,6 +43,7 @@ public:
 
     /// Weights of the classes in the loss (classification, binary); empty for 1 each. The mean loss is the weighted one.
     void set_class_weights(std::vector<float> weights);
+    [[nodiscard]] std::span<const float> class_weights() const { return class_weights_; }
 
     /// One step on the mean loss of the batch. `dropout` is the stream of the silo and the round, `step_in_round` counts from 0.
     /// Returns what the batch gave before the step.

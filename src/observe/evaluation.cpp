@@ -1,6 +1,7 @@
 #include "observe/evaluation.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <set>
 
@@ -20,28 +21,40 @@ constexpr std::size_t block_rows = 256;
 class TotalSums {
 public:
     explicit TotalSums(const Problem& problem)
-        : problem_(problem), counts_(MetricSums::count_length(problem), 0), numbers_(MetricSums::number_length(problem)) {}
+        : problem_(problem),
+          counts_(MetricSums::count_length(problem), 0),
+          numbers_(MetricSums::number_length(problem)),
+          beyond_(MetricSums::number_length(problem), 0) {}
 
     void add(const MetricSums& sums) {
         const auto counts = sums.counts();
         for (std::size_t i = 0; i < counts.size(); ++i) counts_[i] += counts[i];
         const auto numbers = sums.numbers();
         for (std::size_t i = 0; i < numbers.size(); ++i) {
-            // A model that diverges may give sums beyond all numbers: they count as the largest that can be added.
-            constexpr double largest = 0x1p127;
-            numbers_.add(i, numbers[i] < largest ? std::max(numbers[i], -largest) : largest, "metric");
+            // A model that diverges may give sums beyond what can be added: then their total is no number either.
+            if (fits_exact(numbers[i])) {
+                numbers_.add(i, numbers[i], "metric");
+            } else {
+                ++beyond_[i];
+            }
         }
     }
 
     [[nodiscard]] Metrics over_all_ranks(const Communicator& world) {
         all_reduce_sum(world, std::span<std::uint64_t>(counts_));
-        return MetricSums::from_sums(problem_, counts_, sum_exactly(world, std::move(numbers_))).finish();
+        all_reduce_sum(world, std::span<std::uint64_t>(beyond_));
+        std::vector<double> numbers = sum_exactly(world, std::move(numbers_));
+        for (std::size_t i = 0; i < numbers.size(); ++i) {
+            if (beyond_[i] > 0) numbers[i] = std::numeric_limits<double>::quiet_NaN();
+        }
+        return MetricSums::from_sums(problem_, counts_, numbers).finish();
     }
 
 private:
     const Problem& problem_;
     std::vector<std::uint64_t> counts_;
     ExactNumbers numbers_;
+    std::vector<std::uint64_t> beyond_;  // how many did not fit, by number
 };
 
 nlohmann::ordered_json spread_json(const std::vector<nlohmann::ordered_json>& silos, const std::string& metric) {
@@ -101,7 +114,7 @@ MetricSums measure(Sequential& network, const Split& split, const Affine& featur
         if (problem.task == Task::regression) {
             sums.add(values, std::span(split.targets).subspan(first, count));
         } else {
-            sums.add(values, std::span(split.labels).subspan(first, count));
+            sums.add(values, std::span(split.labels).subspan(first, count), network.class_weights());
         }
     }
     return sums;

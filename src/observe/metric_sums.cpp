@@ -208,8 +208,7 @@ Metrics MetricSums::finish() const {
 void MetricSums::finish_classes(Metrics& metrics) const {
     const auto rows = static_cast<double>(metrics.rows);
     metrics.loss = numbers_[loss_sum] / rows;
-    const bool weighted = numbers_[weight_sum] != rows || numbers_[weighted_loss_sum] != numbers_[loss_sum];
-    if (weighted) metrics.weighted_loss = ratio(numbers_[weighted_loss_sum], numbers_[weight_sum]);
+    metrics.weighted_loss = ratio(numbers_[weighted_loss_sum], numbers_[weight_sum]);
     metrics.brier = numbers_[brier_sum] / rows;
 
     const std::size_t classes = classes_of(problem_);

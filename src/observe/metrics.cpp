@@ -80,6 +80,12 @@ std::vector<std::string> metric_names(Task task) {
     return names;
 }
 
+std::vector<std::string> metric_names(const Problem& problem) {
+    std::vector<std::string> names = metric_names(problem.task);
+    if (problem.classes > 2) std::erase_if(names, [](const std::string& name) { return name.starts_with("auc"); });
+    return names;
+}
+
 bool larger_is_better(const std::string& metric) {
     return find_metric(metric).larger_is_better;
 }

@@ -19,7 +19,7 @@ namespace silosum {
 struct Metrics {
     std::uint64_t rows = 0;
     std::optional<double> loss;               // mean over rows: cross-entropy or squared error
-    std::optional<double> weighted_loss;      // with class weights; empty where all are 1
+    std::optional<double> weighted_loss;      // with the class weights of the training loss; equal to it where all are 1
     std::optional<double> accuracy;           // share of rows whose first largest output (binary: logit > 0) is the label
     std::optional<double> balanced_accuracy;  // mean recall of the classes that occur
     std::optional<double> f1;                 // binary: of the positive class; else mean over classes that occur or are predicted
@@ -39,6 +39,8 @@ struct Metrics {
 
 /// Names of the metrics of a task, as in Metrics.
 [[nodiscard]] std::vector<std::string> metric_names(Task task);
+/// Those that have a value for the problem: the area under the ROC curve takes two classes.
+[[nodiscard]] std::vector<std::string> metric_names(const Problem& problem);
 /// Whether more is better: true for accuracies, F1, AUC and R2, false for losses and errors.
 [[nodiscard]] bool larger_is_better(const std::string& metric);
 

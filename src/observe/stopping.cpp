@@ -15,10 +15,11 @@ namespace silosum {
 
 namespace {
 
-void require_metric(const char* key, const std::string& metric, Task task) {
-    const auto names = metric_names(task);
-    require(std::find(names.begin(), names.end(), metric) != names.end(), "{} = {}: a {} task has {}", key, metric, to_string(task),
-            join(names, ", "));
+void require_metric(const char* key, const std::string& metric, const Problem& problem) {
+    const auto names = metric_names(problem);
+    const std::string classes = problem.task == Task::classification ? fmt::format(" of {} classes", problem.classes) : "";
+    require(std::find(names.begin(), names.end(), metric) != names.end(), "{} = {}: a {} task{} has {}", key, metric,
+            to_string(problem.task), classes, join(names, ", "));
 }
 
 bool is_better(const std::string& metric, double value, double than) {
@@ -28,9 +29,8 @@ bool is_better(const std::string& metric, double value, double than) {
 }  // namespace
 
 void check_rules(const EvaluationConfig& config, const Census& census) {
-    const Task task = census.problem.task;
-    if (config.target != 0) require_metric("eval.target_metric", config.target_metric, task);
-    require_metric("eval.best_metric", config.best_metric, task);
+    if (config.target != 0) require_metric("eval.target_metric", config.target_metric, census.problem);
+    require_metric("eval.best_metric", config.best_metric, census.problem);
     require(config.patience == 0 || census.rows(&SiloEntry::validation) > 0,
             "eval.patience = {}: no silo has validation rows; make some with `silosum shard --validation-fraction`, or set 0",
             config.patience);
@@ -72,7 +72,8 @@ void Stopping::judge_best(std::uint64_t round) {
     const auto found = evaluation_.latest().find("validation");
     if (found == evaluation_.latest().end()) return;
     const auto value = found->second.value(config_.best_metric);
-    if (value && std::isfinite(*value) && (!state_.best || is_better(config_.best_metric, *value, *state_.best))) {
+    if (!value) return;  // undefined on these rows, as the area under the ROC curve of one class: says nothing
+    if (std::isfinite(*value) && (!state_.best || is_better(config_.best_metric, *value, *state_.best))) {
         state_.best = value;
         state_.best_round = round;
         state_.without_better = 0;

@@ -20,6 +20,7 @@ struct SmallFederation {
         std::string optimizer = "adam";  // whose state is kept from round to round
         std::size_t validation_rows = 6;
         std::size_t silos_per_round = 3;
+        bool one_class_in_validation = false;
     };
 
     Settings settings;
@@ -89,7 +90,11 @@ struct SmallFederation {
         shard.problem = problem;
         fill(shard.train, silo, 0, 12 + 4 * silo);
         fill(shard.validation, silo, 1, settings.validation_rows);
-        fill(shard.test, silo, 2, 5 + silo);
+        if (settings.one_class_in_validation) {
+            shard.validation.labels.assign(shard.validation.rows, 1);
+        } else {
+            fill(shard.test, silo, 2, 5 + silo);
+        }
         shard.fingerprint = fingerprint_of(shard);
         return shard;
     }

@@ -83,6 +83,19 @@ TEST(Stopping, PatienceGoesOnCountingAfterARestart) {
     EXPECT_TRUE(after.saved.empty());
 }
 
+// One class only among the rows that are measured: the area under the ROC curve has no value there.
+TEST(Stopping, AMetricWithoutAValueNeitherCountsNorStops) {
+    EvaluationConfig config = usual();
+    config.patience = 2;
+    config.best_metric = "auc";
+    config.target_metric = "auc";
+    config.target = 0.5;
+    Watched run(config, {.lr = 1e-30, .optimizer = "sgd", .one_class_in_validation = true});
+    EXPECT_EQ(run.small.train(1, 6).rounds, 6U);
+    EXPECT_TRUE(run.saved.empty());
+    EXPECT_FALSE(run.stopping->state().judged.has_value());
+}
+
 TEST(Stopping, TheBestModelIsSavedWheneverValidationImproves) {
     Watched run(usual());
     run.small.train(1, 6);
@@ -137,8 +150,9 @@ TEST(Stopping, RulesThatCannotWorkAreRefused) {
     config = usual();
     config.target = 0.5;
     config.target_metric = "rmse";
-    EXPECT_NE(message_of<UsageError>([&] { Watched run(config); }).find("eval.target_metric = rmse: a classification task has"),
-              std::string::npos);
+    EXPECT_NE(
+        message_of<UsageError>([&] { Watched run(config); }).find("eval.target_metric = rmse: a classification task of 2 classes has"),
+        std::string::npos);
     config = usual();
     config.best_metric = "r2";
     EXPECT_NE(message_of<UsageError>([&] { Watched run(config); }).find("eval.best_metric = r2"), std::string::npos);
