@@ -173,8 +173,28 @@ HWY_INLINE void backward_weights_panels(const DenseBackwardWeights& work, std::s
     }
 }
 
+#if HWY_TARGET == HWY_AVX3
+constexpr auto gradient_of_few = few_items_functions(Rows{});
+
+void backward_weights_of_few(const DenseBackwardWeights& work, const DenseRange& range) {
+    HWY_ALIGN float scaled[max_rows * panel_width];
+    for (std::size_t panel = range.begin; panel < range.end; ++panel) {
+        scale_slopes<1>(work, 0, work.batch, panel * panel_width, work.bias_decay, scaled);
+        gradient_of_few[work.batch - 1]({.x = work.x,
+                                         .x_item = work.shape.in,
+                                         .dy = scaled,
+                                         .rows = work.shape.in,
+                                         .w = work.packed + panel * work.shape.in * panel_width,
+                                         .decay = work.decay});
+    }
+}
+#endif
+
 /// begin, end: panels.
 void backward_weights_range(const DenseBackwardWeights& work, const DenseRange& range) {
+#if HWY_TARGET == HWY_AVX3
+    if (work.batch > 0 && work.batch <= max_rows) return backward_weights_of_few(work, range);
+#endif
     std::size_t panel = range.begin;
     for (; panel + max_panels <= range.end; panel += max_panels) backward_weights_panels<max_panels>(work, panel, gradient_most);
     for (; panel < range.end; ++panel) backward_weights_panels<1>(work, panel, gradient_one);

@@ -174,6 +174,43 @@ HWY_NOINLINE void gradient_tile(const GradientTile& t) {
     });
 }
 
+#if HWY_TARGET == HWY_AVX3
+/// The same as Sum::into_old for a batch whose slopes all stay in registers, and one panel: row after row of w is read, moved and written,
+/// so that no tile has a beginning and an end in which the multipliers wait.
+struct FewItems {
+    const float* x;
+    std::size_t x_item;  // floats from one item to the next
+    const float* dy;     // (items, 16)
+    std::size_t rows;
+    float* w;
+    float decay;
+};
+
+template <int items>
+HWY_NOINLINE void few_items(const FewItems& t) {
+    Vector slope[items];
+    unroll<items>([&](auto i) SILOSUM_INLINE_LAMBDA { slope[i] = load(t.dy + i * panel_size); });
+    const std::size_t x_item = t.x_item;
+    const auto all_rows = [&](const auto& start) SILOSUM_INLINE_LAMBDA {
+        const float* HWY_RESTRICT x = t.x;
+        float* HWY_RESTRICT w = t.w;
+        for (std::size_t row = t.rows; row != 0; --row, ++x, w += panel_size) {
+            Vector sum = start(w);
+            unroll<items>([&](auto i) SILOSUM_INLINE_LAMBDA { sum = multiply_add(broadcast(x[i * x_item]), slope[i], sum); });
+            store(sum, w);
+        }
+    };
+    const Vector decay = broadcast(t.decay);
+    if (t.decay == 1) {
+        all_rows([](const float* w) SILOSUM_INLINE_LAMBDA { return load(w); });
+    } else if (t.decay == 0) {
+        all_rows([](const float*) SILOSUM_INLINE_LAMBDA { return zero(); });
+    } else {
+        all_rows([&](const float* w) SILOSUM_INLINE_LAMBDA { return multiply(decay, load(w)); });
+    }
+}
+#endif
+
 template <class Tile>
 using TileFunction = void (*)(const Tile&);
 
@@ -187,6 +224,13 @@ constexpr std::array<TileFunction<GradientTile>, max_rows> gradient_functions(st
     return {gradient_tile<row + 1, panels, kind>...};
 }
 using Rows = std::make_integer_sequence<int, max_rows>;
+#if HWY_TARGET == HWY_AVX3
+/// Functions for 1 .. max_rows items at [items - 1].
+template <int... item>
+constexpr std::array<TileFunction<FewItems>, max_rows> few_items_functions(std::integer_sequence<int, item...>) {
+    return {few_items<item + 1>...};
+}
+#endif
 
 }  // namespace HWY_NAMESPACE
 }  // namespace silosum::kernels
