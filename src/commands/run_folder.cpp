@@ -16,12 +16,16 @@
 
 namespace silosum {
 
-void RunFolder::prepare(const RunSettings& settings) const {
+void RunFolder::prepare(const RunSettings& settings) {
     std::error_code error;
     std::filesystem::create_directories(path, error);
     require<RuntimeError>(!error, "cannot make the run folder {}: {}; choose another with --run.dir", path.string(), error.message());
     require<RuntimeError>(::access(path.c_str(), W_OK | X_OK) == 0,
                           "cannot write into the run folder {}: {}; choose another with --run.dir", path.string(), std::strerror(errno));
+    lock_ = FolderLock(path);
+    if (!lock_.is_held())
+        fmt::print(stderr, "silosum: warning: the file system of {} has no locks: a second job there would not be noticed\n",
+                   path.string());
     require(!std::filesystem::exists(config()) || settings.resume == "auto" || settings.overwrite,
             "{} holds an earlier run; choose another --run.dir, go on with it (--run.resume auto), or start anew (--run.overwrite true)",
             path.string());

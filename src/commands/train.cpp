@@ -222,7 +222,7 @@ private:
     void add_comparison(nlohmann::ordered_json& summary, const Parameters& initial, std::uint64_t rounds) {
         const Task task = assembly_.federation->census.problem.task;
         const std::string metric = task == Task::regression ? "rmse" : "accuracy";
-        std::vector<std::pair<std::string, Metrics>> rows;
+        std::optional<MetricsBySilo> rows;
         try {
             rows = compare_local(*assembly_.federation, initial, rounds, assembly_.common_test, config_.data.standardise);
         } catch (const AgreedError& error) {
@@ -231,9 +231,14 @@ private:
             if (leads()) fmt::print(stderr, "silosum: warning: no comparison with silos alone: {}\n", error.what());
             return;
         }
+        if (!rows) {
+            summary["alone"] = nullptr;
+            if (leads()) fmt::print("stopped while silos trained alone: the model is complete, the comparison is left out\n");
+            return;
+        }
         if (!leads()) return;
         fmt::print("\n{:<28}{} on {}\n", "trained by", metric, assembly_.common_test ? "the common test" : "the test rows of all silos");
-        for (const auto& [silo, metrics] : rows) {
+        for (const auto& [silo, metrics] : *rows) {
             summary["alone"][silo] = metrics.to_json(task);
             fmt::print("{:<28}{:.3f}\n", silo + " alone", metrics.value(metric).value_or(0));
         }

@@ -1,9 +1,12 @@
 #include "observe/checkpoint.hpp"
 
+#include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <fstream>
 #include <functional>
 #include <map>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -33,11 +36,11 @@ bool is_finished(const std::filesystem::path& folder) {
     return std::filesystem::exists(folder / "manifest.json");
 }
 
-// Checkpoints below the folder by round, newest first; also those that were not finished.
+// Checkpoints below the folder by round, newest first; also those that were not finished. Damaged ones have another name.
 std::map<std::uint64_t, std::filesystem::path, std::greater<>> checkpoint_folders(const std::filesystem::path& folder) {
     std::map<std::uint64_t, std::filesystem::path, std::greater<>> folders;
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (!std::filesystem::exists(folder)) return folders;
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
         const std::string name = entry.path().filename().string();
         const std::string digits = name.starts_with("round-") ? name.substr(6) : "";
         std::uint64_t round = 0;
@@ -47,15 +50,29 @@ std::map<std::uint64_t, std::filesystem::path, std::greater<>> checkpoint_folder
     return folders;
 }
 
-std::string file_sha256(const std::filesystem::path& file) {
+// What makes a checkpoint worthless: others than it may be good. A disk that cannot be read, or a newer version, is no damage.
+class Damage : public DataError {
+public:
+    using DataError::DataError;
+};
+
+std::ifstream opened(const std::filesystem::path& file) {
+    require<Damage>(std::filesystem::exists(file), "{} is damaged: the file is missing", file.string());
+    errno = 0;
     std::ifstream stream(file, std::ios::binary);
-    require<DataError>(stream.good(), "{} is missing or cannot be read", file.string());
+    require<RuntimeError>(stream.good(), "cannot read {}: {}", file.string(), std::generic_category().message(errno));
+    return stream;
+}
+
+std::string file_sha256(const std::filesystem::path& file) {
+    std::ifstream stream = opened(file);
     Sha256 hash;
     std::vector<char> bytes(std::size_t{1} << 20);
     while (stream.good()) {
         stream.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
         hash.add(std::as_bytes(std::span(bytes.data(), static_cast<std::size_t>(stream.gcount()))));
     }
+    require<RuntimeError>(stream.eof() && !stream.bad(), "cannot read {} to its end", file.string());
     return hash.hex();
 }
 
@@ -104,29 +121,32 @@ std::string manifest_sha256(nlohmann::json manifest) {
     return hash.hex();
 }
 
-// Throws DataError where the checkpoint is not whole.
+// Throws Damage where the checkpoint is not whole.
 FoundCheckpoint read_manifest(const std::filesystem::path& folder) {
     const auto path = folder / "manifest.json";
-    std::ifstream stream(path);
-    require<DataError>(stream.good(), "{} cannot be read", path.string());
+    std::ifstream stream = opened(path);
     const auto manifest = nlohmann::json::parse(stream, nullptr, false);
     try {
         const bool is_ours = manifest.is_object() && manifest.at("format") == "silosum-checkpoint";
-        require<DataError>(is_ours, "{} is damaged: it was cut or changed", path.string());
+        require<Damage>(is_ours, "{} is damaged: it was cut or changed", path.string());
         const int version = manifest.at("version");
         require<DataError>(version <= checkpoint_version, "{} is of version {}, this program reads up to {}: use a newer silosum",
                            path.string(), version, checkpoint_version);
-        require<DataError>(manifest.at("manifest_sha256") == manifest_sha256(manifest), "{} is damaged: it was cut or changed",
-                           path.string());
+        require<Damage>(manifest.at("manifest_sha256") == manifest_sha256(manifest), "{} is damaged: it was cut or changed", path.string());
         for (const auto& file : manifest.at("files")) {
             const auto name = folder / file.at("name").get<std::string>();
-            require<DataError>(file_sha256(name) == file.at("sha256").get<std::string>(), "{} is damaged: it was cut or changed",
-                               name.string());
+            require<Damage>(file_sha256(name) == file.at("sha256").get<std::string>(), "{} is damaged: it was cut or changed",
+                            name.string());
         }
         return {folder, manifest.at("round"), manifest};
     } catch (const nlohmann::json::exception&) {
-        throw DataError(fmt::format("{} is damaged: it was cut or changed", path.string()));
+        throw Damage(fmt::format("{} is damaged: it was cut or changed", path.string()));
     }
+}
+
+bool lists(const nlohmann::json& manifest, const std::string& file) {
+    const auto& files = manifest.at("files");
+    return std::any_of(files.begin(), files.end(), [&](const auto& entry) { return entry.at("name") == file; });
 }
 
 }  // namespace
@@ -137,21 +157,30 @@ void CheckpointConfig::add_to(Options& options) {
 }
 
 std::optional<FoundCheckpoint> find_checkpoint(const std::filesystem::path& folder, std::vector<std::string>& warnings) {
-    std::vector<std::string> damaged;
+    std::vector<std::pair<std::filesystem::path, std::string>> damaged;
     for (const auto& [round, candidate] : checkpoint_folders(folder)) {
         if (!is_finished(candidate)) continue;
         try {
             const FoundCheckpoint found = read_manifest(candidate);
-            for (const auto& text : damaged)
-                warnings.push_back(fmt::format("{}; going back to the checkpoint of round {}", text, found.round));
+            for (const auto& [path, text] : damaged) {
+                // Out of the way, so that it is never taken for one of those that are kept; nothing is lost that might still be of use.
+                auto aside = path;
+                aside += ".damaged";
+                std::filesystem::remove_all(aside);
+                std::filesystem::rename(path, aside);
+                warnings.push_back(fmt::format("{}; going back to the checkpoint of round {} (what is left of the other is now {})", text,
+                                               found.round, aside.string()));
+            }
             return found;
-        } catch (const DataError& error) {
-            damaged.emplace_back(error.what());
+        } catch (const Damage& error) {
+            damaged.emplace_back(candidate, error.what());
         }
     }
+    std::vector<std::string> texts;
+    for (const auto& [path, text] : damaged) texts.push_back(text);
     require<DataError>(damaged.empty(),
                        "no good checkpoint is left in {}: {}; start anew with --run.overwrite true, or in another --run.dir",
-                       folder.string(), join(damaged, "; "));
+                       folder.string(), join(texts, "; "));
     return std::nullopt;
 }
 
@@ -171,9 +200,8 @@ void restore_checkpoint(const FoundCheckpoint& found, const RunIdentity& identit
         }
         for (Silo& silo : federation.silos) {
             if (!federation.trainer.settings().keeps_state()) break;
-            const auto path = found.folder / silo_file(silo.id());
-            if (!std::filesystem::exists(path)) continue;  // has not taken part yet
-            const auto file = hdf5::open_file(path);
+            if (!lists(found.manifest, silo_file(silo.id()))) continue;  // has not taken part yet
+            const auto file = hdf5::open_file(found.folder / silo_file(silo.id()));
             std::vector<std::vector<float>> vectors;
             for (std::size_t i = 0; file.has(fmt::format("optimizer_{}", i)); ++i) {
                 const auto dataset = file.dataset(fmt::format("optimizer_{}", i));
@@ -265,6 +293,9 @@ void Checkpointer::write_manifest(const std::filesystem::path& target, const Rou
                             {"files", files}};
     manifest["manifest_sha256"] = manifest_sha256(manifest);
     write_file_atomically(target / "manifest.json", manifest.dump(1) + "\n");
+    // Its entry too is on the disk before an older checkpoint may go.
+    sync_to_disk(folder_);
+    sync_to_disk(folder_.parent_path());
 }
 
 // Later rounds are left from before a start that went back to an earlier one, as they were damaged; unfinished ones hold nothing.

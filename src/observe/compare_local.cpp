@@ -1,8 +1,10 @@
 #include "observe/compare_local.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.hpp"
+#include "base/process.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
 #include "data/standardise.hpp"
@@ -11,15 +13,22 @@ namespace silosum {
 
 namespace {
 
-Buffer<float> train_alone(Silo& silo, Trainer& trainer, const Parameters& initial, std::uint64_t rounds) {
-    Buffer<float> model(initial.values.size());
-    std::copy(initial.values.begin(), initial.values.end(), model.begin());
-    silo.forget_optimizer();
-    for (Round round{.number = 1, .total = rounds, .participants = {silo.id()}}; !round.is_past_last(); ++round.number) {
-        const Update update = silo.train(model.span(), trainer, round);
-        std::copy(update.local.begin(), update.local.end(), model.begin());
+/// Collective. The hosts of the silos [begin, end), one on each rank, train them alone at the same time, round after round; model is this
+/// rank's. False when a signal asked some rank to stop.
+bool train_alone(Federation& federation, std::size_t begin, std::size_t end, std::uint64_t rounds, std::span<float> model) {
+    for (Round round{.number = 1, .total = rounds, .participants = {}}; !round.is_past_last(); ++round.number) {
+        succeed_on_all(federation.world, [&] {
+            for (Silo& silo : federation.silos) {
+                if (silo.id() < begin || silo.id() >= end) continue;
+                const Update update = silo.train(model, federation.trainer, round);
+                std::copy(update.local.begin(), update.local.end(), model.begin());
+            }
+        });
+        std::array<std::uint64_t, 1> signal{static_cast<std::uint64_t>(stop_signal())};
+        all_reduce_max(federation.world, signal);
+        if (signal[0] != 0) return false;
     }
-    return model;
+    return true;
 }
 
 /// Collective. The silo's own moments, which its host has, in the form of federated ones.
@@ -37,23 +46,25 @@ Standardisation own_standardisation(const Communicator& world, const Silo* silo,
 
 }  // namespace
 
-std::vector<std::pair<std::string, Metrics>> compare_local(Federation& federation, const Parameters& initial, std::uint64_t rounds,
-                                                           const std::optional<CommonTest>& common_test, const std::string& standardise) {
+std::optional<MetricsBySilo> compare_local(Federation& federation, const Parameters& initial, std::uint64_t rounds,
+                                           const std::optional<CommonTest>& common_test, const std::string& standardise) {
     const auto& world = federation.world;
     auto& network = federation.trainer.network();
-    std::vector<std::pair<std::string, Metrics>> rows;
+    MetricsBySilo rows;
     for (std::size_t id = 0; id < federation.census.silos.size(); id += static_cast<std::size_t>(world.size())) {
         // The hosts of the next silos train at the same time, then everybody measures one model after the other.
         const std::size_t end = std::min(federation.census.silos.size(), id + static_cast<std::size_t>(world.size()));
-        Buffer<float> mine;
         succeed_on_all(world, [&] {
             for (Silo& silo : federation.silos) {
                 if (silo.id() < id || silo.id() >= end) continue;
+                silo.forget_optimizer();
                 if (standardise == "federated")
                     silo.set_features(standardising_affine(moments_of(silo.shard(), silo.shard().train), silo.shard()));
-                mine = train_alone(silo, federation.trainer, initial, rounds);
             }
         });
+        Buffer<float> mine(initial.values.size());
+        std::copy(initial.values.begin(), initial.values.end(), mine.begin());
+        if (!train_alone(federation, id, end, rounds, mine.span())) return std::nullopt;
         for (std::size_t of = id; of < end; ++of) {
             const int host = host_of(of, world.size());
             Buffer<float> model(initial.values.size());

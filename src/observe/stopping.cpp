@@ -44,7 +44,7 @@ Stopping::Stopping(const EvaluationConfig& config, const Federation& federation,
     : config_(config), federation_(federation), evaluation_(evaluation), save_best_(std::move(save_best)) {
     check_rules(config, federation.census);
     state_.best_metric = config.best_metric;
-    state_.judged_metric = config.target_metric;
+    state_.judged_metric = config.target_metric + (config.common_test.empty() ? "" : " on " + config.common_test);
 }
 
 void Stopping::set_state(const StoppingState& state) {
@@ -53,7 +53,7 @@ void Stopping::set_state(const StoppingState& state) {
         state_.best_round = state.best_round;
         state_.without_better = state.without_better;
     }
-    if (state.judged_metric == config_.target_metric) state_.judged = state.judged;
+    if (state.judged_metric == state_.judged_metric) state_.judged = state.judged;
 }
 
 std::string Stopping::reason_to_stop() const {

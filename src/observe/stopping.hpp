@@ -16,7 +16,7 @@ struct StoppingState {
     std::optional<double> best;  // best value of eval.best_metric so far
     std::uint64_t best_round = 0;
     std::uint64_t without_better = 0;  // measurements since
-    std::string judged_metric;         // eval.target_metric, where eval.target is used
+    std::string judged_metric;         // what `judged` is a value of: eval.target_metric, and on which common test
     std::optional<double> judged;      // its last measurement
 };
 

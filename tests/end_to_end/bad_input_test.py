@@ -4,6 +4,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -334,11 +335,24 @@ class BadPlaces(BadInput):
             place.mkdir(mode=0o500)
         self.refused(RUNTIME, place, flags=["--run.dir", place], ranks=(3,))
 
+    def test_a_run_folder_that_another_job_uses(self):
+        flags = ["--run.dir", self.folder / "run", "--run.rounds", "100000", "--run.progress", "none", "--checkpoint.every", "0"]
+        first = harness.start(["train", self.config, *flags], 2)
+        try:
+            harness.wait_until(lambda: (self.folder / "run" / "metrics.jsonl").exists(), what="the first job trains")
+            for way in (["--run.resume", "auto"], ["--run.overwrite", "true"], []):
+                self.refused(USAGE, self.folder / "run", "is in use by process", ranks=(2,), flags=[*flags, *way])
+        finally:
+            for pid in harness.rank_pids(first.pid):
+                os.kill(pid, signal.SIGKILL)
+            harness.finish(first)
+        self.train(self.config, 2, "run", ["--run.overwrite", "true"])
+
     def test_a_run_folder_that_holds_a_run(self):
         self.train(self.config, 2)
-        before = sorted((p, p.stat().st_mtime_ns) for p in (self.folder / "run").rglob("*"))
+        before = sorted((p, p.stat().st_mtime_ns) for p in (self.folder / "run").rglob("*") if p.name != ".lock")
         self.refused(USAGE, "holds an earlier run", "--run.dir", "--run.resume auto", "--run.overwrite true")
-        self.assertEqual(sorted((p, p.stat().st_mtime_ns) for p in (self.folder / "run").rglob("*")), before)
+        self.assertEqual(sorted((p, p.stat().st_mtime_ns) for p in (self.folder / "run").rglob("*") if p.name != ".lock"), before)
         self.train(self.config, 2, flags=["--run.overwrite", "true", "--local.lr", "0.2"])
         self.train(self.config, 2, flags=["--run.overwrite"])
         self.assertEqual(len(self.metrics()), 2)

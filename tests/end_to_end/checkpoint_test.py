@@ -66,7 +66,7 @@ class Resume(harness.EndToEnd):
         return sorted(path.name for path in (self.folder / "run" / "checkpoints").iterdir())
 
     def files(self, name="run"):
-        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in (self.folder / name).rglob("*")}
+        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in (self.folder / name).rglob("*") if path.name != ".lock"}
 
     def check_whole(self, name="run"):
         """As if it had never stopped: model, best model, and every round once in the record."""

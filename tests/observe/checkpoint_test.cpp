@@ -155,8 +155,8 @@ TEST_F(Checkpoints, ADamagedOneIsPassedOverWithAWarningAndTheBitsStayTheSame) {
     }
 }
 
-// With keep = 1 the one just written must stay, although a damaged one has a higher number.
-TEST_F(Checkpoints, DamagedLaterOnesGoWhenANewOneIsWhole) {
+// With keep = 1 the one just written must stay, although a damaged one has a higher number; what is left of that is out of the way.
+TEST_F(Checkpoints, DamagedLaterOnesDoNotCountAmongThoseThatAreKept) {
     {
         Trained run(folder, {.every = 4, .keep = 2});
         run.train(1, 8);
@@ -166,7 +166,28 @@ TEST_F(Checkpoints, DamagedLaterOnesGoWhenANewOneIsWhole) {
     EXPECT_EQ(run.restore(folder, warnings), 4U);
     run.train(5, 5);
     barrier(world);
-    EXPECT_EQ(names(), std::vector<std::string>{"round-000005"});
+    EXPECT_EQ(names(), (std::vector<std::string>{"round-000005", "round-000008.damaged"}));
+}
+
+// What cannot be read now may be good: nothing older is taken in its place, and it stays where it is.
+TEST_F(Checkpoints, OneThatCannotBeReadEndsTheStart) {
+    {
+        Trained run(folder, {.every = 4, .keep = 2});
+        run.train(1, 8);
+    }
+    change([&] {
+        std::filesystem::remove(round(8) / "global.h5");
+        std::filesystem::create_directory(round(8) / "global.h5");
+    });
+    Trained run(folder, {});
+    try {
+        (void)run.restore(folder, warnings);
+        ADD_FAILURE() << "took another checkpoint";
+    } catch (const AgreedError& error) {
+        EXPECT_EQ(error.code(), ExitCode::runtime);
+        EXPECT_NE(std::string(error.what()).find("cannot read " + (round(8) / "global.h5").string()), std::string::npos) << error.what();
+    }
+    EXPECT_EQ(names(), (std::vector<std::string>{"round-000004", "round-000008"}));
 }
 
 TEST_F(Checkpoints, UnfinishedOnesArePassedOverInSilence) {
