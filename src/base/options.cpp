@@ -44,12 +44,30 @@ bool parse_bool(const std::string& text, bool& value) {
     return false;
 }
 
+// A backslash before a comma makes it part of the word: paths may hold commas.
 std::vector<std::string> parse_list(const std::string& text) {
-    std::vector<std::string> list;
-    for (const auto& part : split(text, ',')) {
-        if (!trim(part).empty()) list.push_back(trim(part));
+    std::vector<std::string> list(1);
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '\\' && i + 1 < text.size() && text[i + 1] == ',') {
+            list.back() += text[++i];
+        } else if (text[i] == ',') {
+            list.emplace_back();
+        } else {
+            list.back() += text[i];
+        }
     }
+    for (auto& word : list) word = trim(word);
+    std::erase(list, "");
     return list;
+}
+
+std::string list_text(const std::vector<std::string>& list) {
+    std::string text;
+    for (const auto& word : list) {
+        if (!text.empty()) text += ", ";
+        for (const char c : word) text += c == ',' ? std::string("\\,") : std::string(1, c);
+    }
+    return text;
 }
 
 std::string value_text(const Options::Field& field) {
@@ -57,7 +75,7 @@ std::string value_text(const Options::Field& field) {
         Overloaded{[](const bool* v) { return std::string(*v ? "true" : "false"); },
                    [](const std::int64_t* v) { return fmt::format("{}", *v); },
                    [](const std::uint64_t* v) { return fmt::format("{}", *v); }, [](const double* v) { return fmt::format("{}", *v); },
-                   [](const std::string* v) { return *v; }, [](const std::vector<std::string>* v) { return join(*v, ", "); }},
+                   [](const std::string* v) { return *v; }, [](const std::vector<std::string>* v) { return list_text(*v); }},
         field);
 }
 
@@ -140,7 +158,7 @@ Options::Option& Options::add(const std::string& name, std::string* field, const
 Options::Option& Options::add(const std::string& name, std::vector<std::string>* field, const std::vector<std::string>& value,
                               const std::string& help) {
     *field = value;
-    return declare(name, field, join(value, ", "), {}, help);
+    return declare(name, field, list_text(value), {}, help);
 }
 
 void Options::set(const std::string& name, const std::string& raw, const std::filesystem::path& base, std::vector<std::string>& problems) {
@@ -303,10 +321,6 @@ std::vector<std::string> Options::load(const std::filesystem::path& file, const 
 bool Options::is_switch(const std::string& name) const {
     return std::any_of(options_.begin(), options_.end(),
                        [&](const Option& o) { return o.name == name && std::holds_alternative<bool*>(o.field); });
-}
-
-bool Options::was_set(const std::string& name) const {
-    return std::any_of(options_.begin(), options_.end(), [&](const Option& o) { return o.name == name && o.was_set; });
 }
 
 std::string Options::as_ini() const {

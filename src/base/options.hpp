@@ -85,7 +85,6 @@ public:
     /// The same for the text of a resolved configuration, as `as_ini` wrote it on another rank.
     [[nodiscard]] std::vector<std::string> load_text(const std::string& ini);
 
-    [[nodiscard]] bool was_set(const std::string& name) const;
     /// All options that are in use with their values, as an INI file that `load` reads back.
     [[nodiscard]] std::string as_ini() const;
     /// "section.key=value" of the options in use, one a line, but for the named sections and keys.

@@ -6,6 +6,8 @@
 #include <set>
 #include <system_error>
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
@@ -244,10 +246,28 @@ void make_folder(const fs::path& folder) {
     require<RuntimeError>(!error, "cannot create the folder {}: {}", folder.string(), error.message());
 }
 
+// A folder within another that goes with everything still in it.
+class Staging {
+public:
+    explicit Staging(const fs::path& within) : path(within / fmt::format(".new-{}", ::getpid())) {
+        fs::remove_all(path);
+        make_folder(path);
+    }
+    ~Staging() {
+        std::error_code ignored;  // what is left only takes room
+        fs::remove_all(path, ignored);
+    }
+    Staging(const Staging&) = delete;
+    Staging& operator=(const Staging&) = delete;
+    const fs::path path;
+};
+
+// All shards are written apart first: when that fails, those of an earlier run are as they were.
 void write_shards(const Source& source, const Deal& deal, const Words& words) {
     Shard common_test = common_test_shard(source);
     const fs::path out(words.out);
     make_folder(out);
+    const Staging staging(out);
     std::set<fs::path> before = shards_in(out);
     const auto files = file_names(deal.names);
     CutSettings cut = words.cut;
@@ -256,14 +276,16 @@ void write_shards(const Source& source, const Deal& deal, const Words& words) {
     std::vector<std::string> notes;
     for (std::size_t i = 0; i < files.size(); ++i) {
         const Shard shard = cut_shard(source, deal.parts[i], deal.names[i], static_cast<std::uint32_t>(i), cut, notes);
-        write_shard(out / files[i], shard);
-        before.erase(files[i]);
+        write_shard(staging.path / files[i], shard);
         table.add(shard);
         if (words.pooled_test) append_rows(common_test.test, shard.test);
     }
     if (common_test.test.rows > 0) {
-        write_shard(out / "test.h5", common_test);
-        before.erase("test.h5");
+        write_shard(staging.path / "test.h5", common_test);
+    }
+    for (const auto& file : shards_in(staging.path)) {
+        fs::rename(staging.path / file, out / file);
+        before.erase(file);
     }
     // Shards of an earlier run would be read as silos of this one.
     for (const auto& stale : before) fs::remove(out / stale);

@@ -52,7 +52,7 @@ void DataConfig::add_to(Options& options) {
     options
         .add("data.shards", &shards, {},
              "Shards of the silos: files, patterns such as shards/*.h5, or folders (every .h5 file in them but test.h5). Silos are "
-             "numbered in this order.")
+             "numbered in this order. A comma within a path is written \\,.")
         .path()
         .check([this] { return shards.empty() ? "must name at least one shard file or folder" : ""; });
     options

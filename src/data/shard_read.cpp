@@ -40,14 +40,16 @@ Task read_task(const hdf5::File& file) {
     }
 }
 
+constexpr std::int64_t most_classes = std::int64_t{1} << 20;  // each has counts on every rank
+
 std::size_t read_classes(const hdf5::File& file, Task task) {
     const bool given = file.has_attribute("classes");
     const std::int64_t classes = given ? file.integer_attribute("classes") : 0;
     switch (task) {
         case Task::classification:
             require<DataError>(given, "{} has no attribute \"classes\": classification needs the number of classes", file.path().string());
-            require<DataError>(classes >= 2 && classes <= std::numeric_limits<std::int32_t>::max(),
-                               "{}: classes = {}, classification needs at least 2", file.path().string(), classes);
+            require<DataError>(classes >= 2 && classes <= most_classes, "{}: classes = {}, classification takes 2 to {}",
+                               file.path().string(), classes, most_classes);
             return static_cast<std::size_t>(classes);
         case Task::binary:
             require<DataError>(!given || classes == 2, "{}: classes = {}, a binary task has 2", file.path().string(), classes);

@@ -230,7 +230,14 @@ Dataset Group::dataset(const std::string& child) const {
     require<DataError>(has(child), "{} has no dataset \"{}\"", where(), child);
     Handle handle(H5Dopen2(handle_.id(), child.c_str(), H5P_DEFAULT));
     require<DataError>(handle.is_open(), "cannot open the dataset {}: {}", place(*path_, child_name(child)), cause_of_failure());
-    return {std::move(handle), path_, child_name(child)};
+    // Nothing that HDF5 compresses becomes more than about a thousand times smaller: a file that claims more would only exhaust the memory.
+    constexpr std::uint64_t most_compressed = 1100;
+    const std::uint64_t stored = H5Dget_storage_size(handle.id());
+    Dataset dataset(std::move(handle), path_, child_name(child));
+    const std::uint64_t values = dataset.size();
+    require<DataError>(values / most_compressed <= stored, "{} claims {} values, but {} bytes are stored: the file is damaged",
+                       dataset.where(), values, stored);
+    return dataset;
 }
 
 Group Group::create_group(const std::string& child) {

@@ -80,8 +80,13 @@ TEST_F(OptionsTest, EveryKindIsReadFromAFile) {
     EXPECT_TRUE(nesterov);
     EXPECT_EQ(model_file, "/a/b.h5");
     EXPECT_THAT(shards, ElementsAre("/x/1.h5", "/x/2.h5"));
-    EXPECT_TRUE(options.was_set("local.lr"));
-    EXPECT_FALSE(options.was_set("local.optimizer"));
+}
+
+TEST_F(OptionsTest, ACommaBehindABackslashBelongsToTheWord) {
+    const std::string file = "[data]\nshards = /x/a\\,b.h5, /x/2.h5\n";
+    EXPECT_THAT(load(file), IsEmpty());
+    EXPECT_THAT(shards, ElementsAre("/x/a,b.h5", "/x/2.h5"));
+    EXPECT_THAT(options.as_ini(), testing::HasSubstr("shards = /x/a\\,b.h5, /x/2.h5"));
 }
 
 TEST_F(OptionsTest, FlagsWinOverTheFileInBothSpellings) {

@@ -270,7 +270,7 @@ TEST_F(BadShard, ShapesThatNoMemoryHolds) {
                     group.create_dataset<float>("x", {rows, 16});
                     group.create_dataset<std::int64_t>("y", {rows});
                 }),
-                AllOf(HasSubstr("bad.h5:/train/x needs"), HasSubstr("of memory")));
+                HasSubstr("bad.h5:/train/x claims 70368744177664 values, but 0 bytes are stored"));
 }
 
 TEST_F(BadShard, MissingAndCutFiles) {

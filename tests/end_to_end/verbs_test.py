@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import random
+import subprocess
 import unittest
 
 import harness
@@ -134,6 +135,20 @@ class Journeys(harness.EndToEnd):
             shas.add(self.sha(f"from-{start.name}"))
         self.assertEqual(len(shas), 1)
         self.assertNotIn(self.sha(), shas)
+
+    def test_new_shards_that_fail_leave_the_old_ones(self):
+        """A limit on the size of files stands for a full disk: the second shard does not fit."""
+        table, out = self.folder / "table.csv", self.folder / "shards"
+        table.write_text("a,label,site\n" + "".join(f"{row / 7},{row % 2},{site}\n" for site, rows in (("x", 20), ("y", 9000)) for row in range(rows)))
+        words = ["shard", "--from", f"csv:{table}", "--label", "label", "--split", "by:site", "--out", out]
+        self.verb(*words)
+        before = {path.name: path.read_bytes() for path in out.iterdir()}
+        again = harness.command([*words, "--force", "--seed", 9])
+        limited = ["sh", "-c", 'trap "" XFSZ; ulimit -f 60; exec "$@"', "sh", *again]
+        done = subprocess.run(limited, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn("File too large", done.stderr)
+        self.assertEqual({path.name: path.read_bytes() for path in out.iterdir()}, before)
 
     def test_a_table_with_two_classes(self):
         test, shard, predictions = self.from_table_to_predictions("binary", "linear", 0.1)

@@ -299,6 +299,23 @@ TEST(Hdf5, ADatasetOfImpossibleSizeIsRefused) {
     EXPECT_THAT(message_of<DataError>([&] { (void)hdf5::open_file(path).dataset("x"); }), HasSubstr("the file is damaged"));
 }
 
+// A shape is a few bytes of a file: reading what was never written would take any amount of memory.
+TEST(Hdf5, ADatasetThatHoldsFarLessThanItClaimsIsRefused) {
+    const TemporaryFolder folder;
+    const std::string path = (folder / "hollow.h5").string();
+    { const hdf5::File file = hdf5::create_file(path); }
+    const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+    const hsize_t sizes[] = {std::uint64_t{1} << 34};
+    const hid_t space = H5Screate_simple(1, sizes, nullptr);
+    const hid_t dataset = H5Dcreate2(file, "x", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    EXPECT_GE(dataset, 0);
+    H5Dclose(dataset);
+    H5Sclose(space);
+    H5Fclose(file);
+    EXPECT_THAT(message_of<DataError>([&] { (void)hdf5::open_file(path).dataset("x"); }),
+                HasSubstr("claims 17179869184 values, but 0 bytes are stored: the file is damaged"));
+}
+
 TEST(Hdf5, AFileInAMissingFolderCannotBeCreated) {
     const TemporaryFolder folder;
     const auto message = message_of<RuntimeError>([&] { (void)hdf5::create_file(folder.path() / "no" / "a.h5"); });
