@@ -139,7 +139,7 @@ class Journeys(harness.EndToEnd):
     def test_new_shards_that_fail_leave_the_old_ones(self):
         """A limit on the size of files stands for a full disk: the second shard does not fit."""
         table, out = self.folder / "table.csv", self.folder / "shards"
-        table.write_text("a,label,site\n" + "".join(f"{row / 7},{"uv"[row % 2]},{site}\n" for site, rows in (("x", 20), ("y", 9000)) for row in range(rows)))
+        table.write_text("a,label,site\n" + "".join(f"{row / 7},{'uv'[row % 2]},{site}\n" for site, rows in (("x", 20), ("y", 9000)) for row in range(rows)))
         words = ["shard", "--from", f"csv:{table}", "--label", "label", "--split", "by:site", "--out", out]
         self.verb(*words)
         before = {path.name: path.read_bytes() for path in out.iterdir()}
