@@ -3,7 +3,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <optional>
+#include <random>
 #include <string>
 
 #include <fcntl.h>
@@ -96,9 +96,9 @@ std::shared_ptr<std::byte> shared_memory(const Communicator& communicator, const
     std::shared_ptr<std::byte> memory;
     if (bytes == 0) return memory;
 
-    static int made = 0;
+    // The number keeps apart what a killed job of the same process number may have left in the instant before its name was removed.
     SharedFile file;
-    const std::string own_name = makes ? fmt::format("/silosum-{}-{}", ::getpid(), ++made) : "";
+    const std::string own_name = makes ? fmt::format("/silosum-{}-{:08x}", ::getpid(), std::random_device()()) : "";
     const auto names = all_gather_text(communicator, own_name);
     succeed_on_all(communicator, [&] {
         if (makes) file.make(own_name, bytes);
