@@ -10,7 +10,7 @@ usage: scripts/test.sh [--quick] [--preset NAME]
 Installs what is missing (Debian 12, Ubuntu 24.04), builds, and runs the tests:
   asan     unit and mpi tests with the address and undefined-behaviour sanitizers
   tsan     the tests of threads with the thread sanitizer
-  release  all tests: unit, mpi, end_to_end, style (clang-tidy apart: ctest -L tidy)
+  release  all tests: unit, mpi, end_to_end, style (format, includes, clang-tidy)
 Ends with the summary of ctest, and with its exit code. Run again, it builds only what changed.
 
   --quick         preset release only, unit and mpi tests only
