@@ -6,7 +6,7 @@ cores=$(nproc)
 
 # Debian 12 and Ubuntu 24.04 call them the same. clang tools are pinned: other versions format and warn differently.
 build_packages=(cmake ninja-build g++ ccache openmpi-bin libopenmpi-dev libhdf5-dev libboost-program-options-dev libfmt-dev
-    nlohmann-json3-dev libssl-dev zlib1g-dev libhwy-dev libgtest-dev libgmock-dev
+    nlohmann-json3-dev libssl-dev libsodium-dev pkg-config zlib1g-dev libhwy-dev libgtest-dev libgmock-dev
     python3)
 test_packages=(python3-numpy python3-h5py clang-format-14 clang-tidy-14 shellcheck git)
 
