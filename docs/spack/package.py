@@ -23,6 +23,8 @@ class Silosum(CMakePackage):
     depends_on("fmt@9:")
     depends_on("nlohmann-json@3.11:")
     depends_on("openssl@3:")
+    depends_on("libsodium")
+    depends_on("pkgconfig", type="build")
     depends_on("highway@1.0.3:")
     depends_on("zlib-api")
     depends_on("googletest@1.12: +gmock", when="+tests", type="build")

@@ -35,7 +35,8 @@ WRAPPED_IN = [
     (re.compile(r"^(hdf5|H5\w*)\.h$"), {"io"}),
     (re.compile(r"^zlib\.h$"), {"io"}),
     (re.compile(r"^boost/program_options"), {"base", "commands"}),
-    (re.compile(r"^openssl/"), {"base"}),
+    (re.compile(r"^openssl/"), {"base", "kernels", "privacy"}),
+    (re.compile(r"^sodium"), {"privacy"}),
     (re.compile(r"^hwy/"), {"kernels"}),
     (re.compile(r"^(dnnl|oneapi/)"), {"kernels"}),
 ]
