@@ -1,5 +1,5 @@
 // AES-128 counter mode for one width of vectors. Included once for each width, inside a namespace that defines Vector, blocks (those
-// of a vector) and the functions used below. No #pragma once.
+// of a vector) and the functions used below.
 
 // Vectors in flight: enough to hide that an AES round takes several cycles.
 constexpr std::size_t depth = 8;
