@@ -1,0 +1,35 @@
+// The masks of silos: a stream for itself, and one for each neighbour, that the neighbour takes off again.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "kernels/key_stream.hpp"
+#include "privacy/secure_session.hpp"
+
+namespace silosum {
+
+/// Streams by vector, added or taken together. Pieces of words go through all streams while they are in the first-level cache.
+class MaskStreams {
+public:
+    void add(std::uint32_t vector, kernels::KeyStream stream, kernels::Sign sign);
+    /// words: those of the vector from `first` on, a multiple of 16.
+    template <class Word>
+    void apply(std::uint32_t vector, std::uint64_t first, std::span<Word> words);
+
+private:
+    std::map<std::uint32_t, std::vector<std::pair<kernels::KeyStream, kernels::Sign>>> streams_;
+};
+
+/// Adds the mask that a silo gives itself, under its secret b, for all vectors of the session.
+void add_own_mask(MaskStreams& streams, const SecureSession& session, std::uint32_t silo, const crypto::Secret<32>& secret,
+                  kernels::Sign sign);
+/// Adds the masks between two silos as `silo` has them on its words: the lower number adds the stream, the higher one takes it.
+/// masking_key: the secret key of one of the two. `sign` minus: turned round. Throws Refused(zero_secret).
+void add_pair_mask(MaskStreams& streams, const SecureSession& session, std::uint32_t silo, std::uint32_t neighbour,
+                   const crypto::Secret<32>& masking_key, const crypto::Bytes32& other_key, kernels::Sign sign);
+
+}  // namespace silosum

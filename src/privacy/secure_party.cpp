@@ -1,0 +1,357 @@
+#include "privacy/secure_party.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "privacy/message.hpp"
+
+namespace silosum {
+
+namespace {
+
+enum class ShareOf : std::uint8_t { own_mask = 1, masking_key = 2 };
+
+// How many sets of shares are tried where some are wrong.
+constexpr int most_tries = 64;
+
+crypto::Bytes entry_part(const SecureSession& session, std::uint32_t silo) {
+    return MessageWriter().label("silosum/v1/in").field(session.id()).number(silo).bytes();
+}
+// Signed apart from the entry: who is in the sum decides which shares leave, and that must be one text for all.
+crypto::Bytes trained_part(const SecureSession& session, std::uint32_t silo, bool has_trained) {
+    return MessageWriter().label("silosum/v1/trained").field(session.id()).number(silo).number(std::uint8_t{has_trained}).bytes();
+}
+crypto::Bytes members_part(const SecureSession& session, const SumMembers& members) {
+    MessageWriter writer;
+    writer.label("silosum/v1/members").field(session.id());
+    for (std::uint32_t silo = 0; silo < members.is_in.size(); ++silo) writer.number(std::uint8_t{members.is_in[silo]});
+    return writer.bytes();
+}
+crypto::Bytes letter_label(const SecureSession& session, std::uint32_t from, std::uint32_t to) {
+    return MessageWriter().label("silosum/v1/shares").field(session.id()).number(from).number(to).bytes();
+}
+
+bool is_signed(const SecureSession& session, std::uint32_t silo, crypto::View part, const crypto::Signature& signature) {
+    return crypto::verify(session.identity_of(silo), part, signature);
+}
+
+// The shares that a release gives, after its signature was checked; nothing where the message is not one.
+struct Released {
+    std::uint32_t dealer = 0;
+    ShareOf of = ShareOf::own_mask;
+    shamir::Share share;
+};
+
+crypto::Bytes release_part(const SecureSession& session, std::uint32_t silo, const crypto::Bytes& shares) {
+    return MessageWriter().label("silosum/v1/release").field(session.id()).number(silo).field(shares).bytes();
+}
+
+std::vector<Released> read_release(const SecureSession& session, std::uint32_t holder, const crypto::Bytes& message) {
+    std::vector<Released> released;
+    constexpr std::size_t entry = 5 + shamir::share_bytes;
+    if (message.size() < 64 || (message.size() - 64) % entry != 0) return released;
+    MessageReader reader(message);
+    const crypto::View shares = reader.field(message.size() - 64);
+    const auto signature = reader.field<64>();
+    if (!is_signed(session, holder, release_part(session, holder, {shares.begin(), shares.end()}), signature)) return released;
+    for (MessageReader each(shares); released.size() < shares.size() / entry;) {
+        Released one;
+        one.dealer = each.number<std::uint32_t>();
+        const auto of = each.number<std::uint8_t>();
+        const crypto::View bytes = each.field(shamir::share_bytes);
+        if (one.dealer >= session.terms().silos || (of != 1 && of != 2)) return {};
+        const auto share = shamir::from_bytes(session.place_of(holder, one.dealer), bytes);
+        if (!share) return {};
+        one.of = static_cast<ShareOf>(of);
+        one.share = *share;
+        released.push_back(one);
+    }
+    return released;
+}
+
+// The next choice of `chosen` ascending numbers below `count`, in lexicographic order; false after the last.
+bool next_choice(std::vector<std::size_t>& choice, std::size_t count) {
+    for (std::size_t i = choice.size(); i-- > 0;) {
+        if (choice[i] + (choice.size() - i) >= count) continue;
+        ++choice[i];
+        for (std::size_t k = i + 1; k < choice.size(); ++k) choice[k] = choice[k - 1] + 1;
+        return true;
+    }
+    return false;
+}
+
+// The secret that satisfies `is_right`, from some `threshold` of the shares; `used` tells which.
+template <class Check>
+std::optional<crypto::Secret<32>> rebuild_checked(const std::vector<shamir::Share>& shares, std::size_t threshold, Check&& is_right,
+                                                  std::vector<std::size_t>& used) {
+    if (shares.size() < threshold) return std::nullopt;
+    used.resize(threshold);
+    for (std::size_t i = 0; i < threshold; ++i) used[i] = i;
+    for (int tries = 0; tries < most_tries; ++tries) {
+        std::vector<shamir::Share> some;
+        for (const std::size_t i : used) some.push_back(shares[i]);
+        crypto::Secret<32> secret = shamir::rebuild(some);
+        if (is_right(secret)) return secret;
+        if (!next_choice(used, shares.size())) break;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::uint32_t SumMembers::count() const {
+    return static_cast<std::uint32_t>(std::count(is_in.begin(), is_in.end(), true));
+}
+std::uint32_t SumMembers::trained() const {
+    return static_cast<std::uint32_t>(std::count(has_trained.begin(), has_trained.end(), true));
+}
+
+SumMembers read_entries(const SecureSession& session, const std::vector<crypto::Bytes>& entries) {
+    const SecureTerms& terms = session.terms();
+    unless_refused(entries.size() == terms.silos, Refusal::bad_message, "{} entries for {} silos", entries.size(), terms.silos);
+    SumMembers members{std::vector<bool>(terms.silos), std::vector<bool>(terms.silos)};
+    for (std::uint32_t silo = 0; silo < terms.silos; ++silo) {
+        if (entries[silo].empty()) continue;
+        MessageReader reader(entries[silo]);
+        const auto has_trained = reader.number<std::uint8_t>();
+        const auto in = reader.field<64>();
+        const auto trained = reader.field<64>();
+        unless_refused(reader.is_whole() && has_trained <= 1, Refusal::bad_message, "the entry of {} is no message of it",
+                       session.name(silo));
+        unless_refused(is_signed(session, silo, entry_part(session, silo), in) &&
+                           is_signed(session, silo, trained_part(session, silo, has_trained == 1), trained),
+                       Refusal::bad_signature, "the entry of {} is not signed by it for this attempt", session.name(silo));
+        members.is_in[silo] = true;
+        members.has_trained[silo] = has_trained == 1;
+    }
+    unless_refused(members.trained() >= terms.least_trained, Refusal::too_few_trained,
+                   "{} silos have trained, {} must have: a sum over fewer would show what one of them learnt", members.trained(),
+                   terms.least_trained);
+    unless_refused(!terms.is_complete() || members.count() >= terms.threshold, Refusal::too_few_shares,
+                   "{} of {} silos are left, {} are needed to open masks", members.count(), terms.silos, terms.threshold);
+    return members;
+}
+
+SecureParty::SecureParty(const SecureTerms& terms, std::uint32_t silo, const crypto::SigningKeys& identity, crypto::Entropy& entropy)
+    : terms_(terms),
+      silo_(silo),
+      identity_(identity),
+      entropy_(entropy),
+      sealing_keys_(crypto::make_exchange_keys(entropy)),
+      masking_keys_(crypto::make_exchange_keys(entropy)) {
+    terms_.check();
+    entropy_.fill(nonce_);
+    entropy_.fill(ring_number_);
+    entropy_.fill(own_mask_.span());
+}
+
+// The step is passed also where it fails: what went wrong once is not tried again with other messages.
+void SecureParty::expect(Step step, const char* what) {
+    unless_refused(next_ == step, Refusal::out_of_order, "{} twice, too early, or after something was refused", what);
+    next_ = Step::done;
+}
+
+crypto::Bytes SecureParty::promise() {
+    expect(Step::promise, "a promise");
+    next_ = Step::keys;
+    const auto hash = promise_of(terms_, silo_, "ring", ring_number_);
+    return {hash.begin(), hash.end()};
+}
+
+crypto::Bytes SecureParty::keys(const std::vector<crypto::Bytes>& promises) {
+    expect(Step::keys, "fresh keys");
+    KeysMessage message{.silo = silo_, .nonce = nonce_, .ring_number = ring_number_, .keys = {}};
+    message.keys = {sealing_keys_.public_key, masking_keys_.public_key, promise_of(terms_, silo_, "own mask", own_mask_.view())};
+    sent_keys_ = sign_keys(message, terms_, hash_of_promises(promises), identity_);
+    next_ = Step::shares;
+    return sent_keys_;
+}
+
+crypto::Secret<32> SecureParty::letter_key(std::uint32_t from, std::uint32_t to) const {
+    const std::uint32_t other = from == silo_ ? to : from;
+    const auto shared = crypto::agree(sealing_keys_.secret_key, session_->keys_of(other).sealing_key);
+    unless_refused(shared.has_value(), Refusal::zero_secret, "the keys of {} and {} give a secret that everybody knows",
+                   session_->name(from), session_->name(to));
+    crypto::Secret<32> key;
+    crypto::derive_key(session_->id(), shared->view(), letter_label(*session_, from, to), key.span());
+    return key;
+}
+
+std::vector<Letter> SecureParty::shares(std::shared_ptr<const SecureSession> session) {
+    expect(Step::shares, "shares");
+    session_ = std::move(session);
+    unless_refused(crypto::equal(session_->terms().hash(), terms_.hash()), Refusal::other_terms, "{} is in a session of other terms",
+                   session_->name(silo_));
+    unless_refused(crypto::equal(session_->keys_message_of(silo_), sent_keys_), Refusal::own_message,
+                   "the keys that the others have of {} are not those that it sent", session_->name(silo_));
+    const auto holders = session_->holders_of(silo_);
+    const auto count = static_cast<std::uint32_t>(holders.size());
+    const auto own_mask = shamir::split(own_mask_, terms_.threshold, count, entropy_);
+    const auto masking_key = shamir::split(masking_keys_.secret_key, terms_.threshold, count, entropy_);
+    std::vector<Letter> letters;
+    for (std::size_t i = 0; i < holders.size(); ++i) {
+        if (holders[i] == silo_) {
+            held_[silo_] = {own_mask[i], masking_key[i]};
+            continue;
+        }
+        crypto::Bytes plain = shamir::to_bytes(own_mask[i]);
+        crypto::Bytes second = shamir::to_bytes(masking_key[i]);
+        plain.insert(plain.end(), second.begin(), second.end());
+        letters.push_back(
+            {silo_, holders[i], crypto::seal(letter_key(silo_, holders[i]), plain, letter_label(*session_, silo_, holders[i]))});
+        crypto::wipe(plain);
+        crypto::wipe(second);
+    }
+    next_ = Step::take_shares;
+    return letters;
+}
+
+void SecureParty::take_shares(const std::vector<Letter>& letters) {
+    expect(Step::take_shares, "shares of others");
+    for (const Letter& letter : letters) {
+        unless_refused(letter.to == silo_ && letter.from < terms_.silos && session_->place_of(silo_, letter.from) != 0 &&
+                           letter.from != silo_ && !held_.contains(letter.from),
+                       Refusal::bad_message, "{} got a letter that is not for it, or a second one", session_->name(silo_));
+        auto plain = crypto::open(letter_key(letter.from, silo_), letter.bytes, letter_label(*session_, letter.from, silo_));
+        const std::uint32_t place = session_->place_of(silo_, letter.from);
+        std::optional<shamir::Share> own_mask;
+        std::optional<shamir::Share> masking_key;
+        if (plain && plain->size() == 2 * shamir::share_bytes) {
+            own_mask = shamir::from_bytes(place, crypto::View(*plain).first(shamir::share_bytes));
+            masking_key = shamir::from_bytes(place, crypto::View(*plain).subspan(shamir::share_bytes));
+            crypto::wipe(*plain);
+        }
+        unless_refused(own_mask && masking_key, Refusal::bad_shares, "the shares that {} sent to {} cannot be opened",
+                       session_->name(letter.from), session_->name(silo_));
+        held_[letter.from] = {*own_mask, *masking_key};
+    }
+    for (const std::uint32_t neighbour : session_->graph().neighbours(silo_)) {
+        unless_refused(held_.contains(neighbour), Refusal::bad_shares, "{} sent no shares to {}", session_->name(neighbour),
+                       session_->name(silo_));
+    }
+    next_ = Step::enter;
+}
+
+crypto::Bytes SecureParty::enter(bool has_trained) {
+    expect(Step::enter, "an entry");
+    add_own_mask(masks_, *session_, silo_, own_mask_, kernels::Sign::plus);
+    for (const std::uint32_t neighbour : session_->graph().neighbours(silo_)) {
+        add_pair_mask(masks_, *session_, silo_, neighbour, masking_keys_.secret_key, session_->keys_of(neighbour).masking_key,
+                      kernels::Sign::plus);
+    }
+    MessageWriter writer;
+    writer.number(std::uint8_t{has_trained}).field(crypto::sign(identity_, entry_part(*session_, silo_)));
+    writer.field(crypto::sign(identity_, trained_part(*session_, silo_, has_trained)));
+    next_ = Step::masking;
+    return writer.bytes();
+}
+
+template <class Word>
+void SecureParty::mask(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
+    unless_refused(next_ == Step::masking, Refusal::out_of_order, "words of {} before it entered, or after it signed who is in the sum",
+                   session_ ? session_->name(silo_) : fmt::format("silo {}", silo_));
+    const auto known = std::find_if(terms_.vectors.begin(), terms_.vectors.end(), [&](const auto& v) { return v.id == vector; });
+    const bool fits = known != terms_.vectors.end() && known->ring_bits == 8 * sizeof(Word) && words.size() <= known->words &&
+                      first <= known->words - words.size();
+    unless_refused(fits, Refusal::range_given_twice, "words {} to {} of vector {} are not in the terms", first, first + words.size(),
+                   vector);
+    if (words.empty()) return;
+    auto& masked = masked_[vector];
+    const auto after = masked.upper_bound(first);
+    const bool overlaps =
+        (after != masked.end() && after->first < first + words.size()) || (after != masked.begin() && std::prev(after)->second > first);
+    unless_refused(!overlaps, Refusal::range_given_twice, "words {} to {} of vector {} are masked already: the difference would be plain",
+                   first, first + words.size(), vector);
+    if (after != masked.begin() && std::prev(after)->second == first) {
+        std::prev(after)->second = first + words.size();  // chunks in order stay one entry
+    } else {
+        masked[first] = first + words.size();
+    }
+    masks_.apply(vector, first, words);
+}
+template void SecureParty::mask(std::uint32_t, std::uint64_t, std::span<std::uint32_t>);
+template void SecureParty::mask(std::uint32_t, std::uint64_t, std::span<std::uint64_t>);
+
+crypto::Bytes SecureParty::agree_on_members(const std::vector<crypto::Bytes>& entries) {
+    // Also a silo whose keys live but that did not enter signs, and gives shares.
+    if (next_ == Step::enter) next_ = Step::masking;
+    expect(Step::masking, "who is in the sum");
+    members_ = read_entries(*session_, entries);
+    masks_ = {};
+    const auto signature = crypto::sign(identity_, members_part(*session_, members_));
+    next_ = Step::members_agreed;
+    return {signature.begin(), signature.end()};
+}
+
+crypto::Bytes SecureParty::unmask(const std::vector<crypto::Bytes>& signatures) {
+    expect(Step::members_agreed, "shares of masks");
+    const crypto::Bytes part = members_part(*session_, members_);
+    std::uint32_t agreeing = 0;
+    for (std::uint32_t silo = 0; silo < signatures.size() && silo < terms_.silos; ++silo) {
+        if (signatures[silo].size() != 64) continue;
+        agreeing += is_signed(*session_, silo, part, MessageReader(signatures[silo]).field<64>()) ? 1 : 0;
+    }
+    unless_refused(agreeing >= terms_.quorum(), Refusal::too_few_agree,
+                   "{} of {} silos signed the members that {} knows, {} are needed: the others were told of other members", agreeing,
+                   terms_.silos, session_->name(silo_), terms_.quorum());
+    MessageWriter shares;
+    for (const auto& [dealer, held] : held_) {
+        const bool is_in = members_.is_in[dealer];
+        shares.number(dealer).number(static_cast<std::uint8_t>(is_in ? ShareOf::own_mask : ShareOf::masking_key));
+        shares.field(shamir::to_bytes(is_in ? held.own_mask : held.masking_key));
+    }
+    held_.clear();
+    MessageWriter message;
+    message.field(shares.bytes()).field(crypto::sign(identity_, release_part(*session_, silo_, shares.bytes())));
+    return message.bytes();
+}
+
+Unmasking::Unmasking(const SecureSession& session, const SumMembers& members, const std::vector<crypto::Bytes>& releases) {
+    const SecureTerms& terms = session.terms();
+    std::vector<std::vector<shamir::Share>> shares(terms.silos);
+    std::vector<std::vector<std::uint32_t>> holders(terms.silos);
+    for (std::uint32_t holder = 0; holder < terms.silos && holder < releases.size(); ++holder) {
+        if (releases[holder].empty()) continue;
+        const auto released = read_release(session, holder, releases[holder]);
+        if (released.empty()) complaints_.push_back(fmt::format("the shares that {} released are no message of it", session.name(holder)));
+        for (const Released& one : released) {
+            const ShareOf wanted = members.is_in[one.dealer] ? ShareOf::own_mask : ShareOf::masking_key;
+            auto& known = holders[one.dealer];
+            if (one.of != wanted || std::find(known.begin(), known.end(), holder) != known.end()) continue;
+            shares[one.dealer].push_back(one.share);
+            known.push_back(holder);
+        }
+    }
+    for (std::uint32_t dealer = 0; dealer < terms.silos; ++dealer) {
+        const bool is_in = members.is_in[dealer];
+        const auto is_right = [&](const crypto::Secret<32>& secret) {
+            const SilosKeys& keys = session.keys_of(dealer);
+            return is_in ? crypto::equal(promise_of(terms, dealer, "own mask", secret.view()), keys.promise)
+                         : crypto::equal(crypto::public_key_of(secret), keys.masking_key);
+        };
+        std::vector<std::size_t> used;
+        const auto secret = rebuild_checked(shares[dealer], terms.threshold, is_right, used);
+        unless_refused(secret.has_value(), Refusal::too_few_shares, "{} good shares of the secrets of {} are needed, of {} that came",
+                       terms.threshold, session.name(dealer), shares[dealer].size());
+        // A share that others do not need may be wrong too, and so may be one in whose place another was taken.
+        for (std::size_t i = 0; i < shares[dealer].size() && used.back() >= terms.threshold; ++i) {
+            if (std::find(used.begin(), used.end(), i) != used.end()) continue;
+            std::vector<shamir::Share> with{shares[dealer][i]};
+            for (std::size_t k = 1; k < used.size(); ++k) with.push_back(shares[dealer][used[k]]);
+            if (is_right(shamir::rebuild(with))) continue;
+            complaints_.push_back(
+                fmt::format("the share of {} that {} released does not fit", session.name(dealer), session.name(holders[dealer][i])));
+        }
+        if (is_in) {
+            add_own_mask(masks_, session, dealer, *secret, kernels::Sign::minus);
+            continue;
+        }
+        // The members still have their masks for the silo that left on the sum: as they put them there, with the other sign.
+        for (const std::uint32_t neighbour : session.graph().neighbours(dealer)) {
+            if (!members.is_in[neighbour]) continue;
+            add_pair_mask(masks_, session, neighbour, dealer, *secret, session.keys_of(neighbour).masking_key, kernels::Sign::minus);
+        }
+    }
+}
+
+}  // namespace silosum

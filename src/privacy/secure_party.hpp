@@ -1,0 +1,107 @@
+// One silo's side of a secure sum, step by step: messages in, messages out, no transport. Every step is taken once, in this order;
+// the first thing that is wrong throws Refused, and from then on every step does. Secrets are wiped when the party goes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "privacy/masks.hpp"
+#include "privacy/secure_session.hpp"
+#include "privacy/shamir.hpp"
+
+namespace silosum {
+
+/// A message for one silo only.
+struct Letter {
+    std::uint32_t from = 0;
+    std::uint32_t to = 0;
+    crypto::Bytes bytes;
+};
+
+/// Who is in the sum, as signed by each of them before its first word.
+struct SumMembers {
+    std::vector<bool> is_in;
+    std::vector<bool> has_trained;
+    [[nodiscard]] std::uint32_t count() const;
+    [[nodiscard]] std::uint32_t trained() const;
+};
+/// entries[i]: the message of silo i, empty where it has left. Checks signatures and that enough have trained; throws Refused.
+[[nodiscard]] SumMembers read_entries(const SecureSession& session, const std::vector<crypto::Bytes>& entries);
+
+class SecureParty {
+public:
+    /// The silo draws its secrets here. The identity must outlive it.
+    SecureParty(const SecureTerms& terms, std::uint32_t silo, const crypto::SigningKeys& identity, crypto::Entropy& entropy);
+
+    /// R0: 32 bytes for everybody.
+    [[nodiscard]] crypto::Bytes promise();
+    /// R1: for everybody. promises: those of all silos, in order.
+    [[nodiscard]] crypto::Bytes keys(const std::vector<crypto::Bytes>& promises);
+    /// R2: a letter for each neighbour. The session was made from the R0 and R1 messages of all.
+    [[nodiscard]] std::vector<Letter> shares(std::shared_ptr<const SecureSession> session);
+    /// R2: the letters of all neighbours, in any order. One that is missing or wrong ends the attempt: no mask was used yet.
+    void take_shares(const std::vector<Letter>& letters);
+    /// R3: says that the silo is in the sum: from here on it sends all its words, or the attempt fails. Training is over by now.
+    [[nodiscard]] crypto::Bytes enter(bool has_trained);
+    /// R3: masks words of a vector of the session from `first` on (a multiple of 16). No word is masked twice, and none after R4.
+    template <class Word>
+    void mask(std::uint32_t vector, std::uint64_t first, std::span<Word> words);
+    /// R4: for everybody. entries: those of all silos, empty where one has left.
+    [[nodiscard]] crypto::Bytes agree_on_members(const std::vector<crypto::Bytes>& entries);
+    /// R5: for everybody: of each silo in the sum a share of its own mask, of each that left a share of its key, never both. signatures:
+    /// the R4 messages of all, empty where one is missing.
+    [[nodiscard]] crypto::Bytes unmask(const std::vector<crypto::Bytes>& signatures);
+
+private:
+    enum class Step { promise, keys, shares, take_shares, enter, masking, members_agreed, done };
+    struct HeldShares {
+        shamir::Share own_mask;
+        shamir::Share masking_key;
+    };
+    void expect(Step step, const char* what);
+    [[nodiscard]] crypto::Secret<32> letter_key(std::uint32_t from, std::uint32_t to) const;
+
+    SecureTerms terms_;
+    std::uint32_t silo_;
+    const crypto::SigningKeys& identity_;
+    crypto::Entropy& entropy_;
+    Step next_ = Step::promise;
+
+    crypto::Bytes32 nonce_{};
+    crypto::Bytes32 ring_number_{};
+    crypto::Secret<32> own_mask_;        // b
+    crypto::ExchangeKeys sealing_keys_;  // c
+    crypto::ExchangeKeys masking_keys_;  // s
+    crypto::Bytes sent_keys_;
+    std::shared_ptr<const SecureSession> session_;
+    std::map<std::uint32_t, HeldShares> held_;  // by dealer
+    MaskStreams masks_;
+    std::map<std::uint32_t, std::map<std::uint64_t, std::uint64_t>> masked_;  // by vector: begin -> end
+    SumMembers members_;
+};
+
+/// R6, on any rank: rebuilds masks from the R5 messages and takes them off sums, slice by slice.
+class Unmasking {
+public:
+    /// releases[i]: the R5 message of silo i, empty where it is missing. Checks every rebuilt secret against what its silo promised.
+    /// Throws Refused where too few good shares are left.
+    Unmasking(const SecureSession& session, const SumMembers& members, const std::vector<crypto::Bytes>& releases);
+
+    /// words: the sum of the masked words of all members, from `first` on; afterwards the sum of their plain words.
+    template <class Word>
+    void take_off(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
+        masks_.apply(vector, first, words);
+    }
+    /// Pairs of a dealer and a holder whose share did not fit, in words.
+    [[nodiscard]] const std::vector<std::string>& complaints() const { return complaints_; }
+
+private:
+    MaskStreams masks_;
+    std::vector<std::string> complaints_;
+};
+
+}  // namespace silosum

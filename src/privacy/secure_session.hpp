@@ -1,0 +1,107 @@
+// What everybody knows of one attempt at a secure sum: the terms, each silo's fresh public keys, and who masks against whom.
+// The protocol is the double masking of Bonawitz et al. 2017 (ePrint 2017/281), with the graphs of Bell et al. 2020 (ePrint 2020/704):
+//   R0 every silo promises a random number      R1 signs it, the terms and its fresh keys    R2 seals shares of its two secrets
+//   R3 enters, and sends masked words           R4 signs who is in the sum                    R5 gives one share for each silo
+//   R6 masks are rebuilt from shares and taken off the sum
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/key_stream.hpp"
+#include "privacy/crypto.hpp"
+#include "privacy/mask_graph.hpp"
+#include "privacy/refusal.hpp"
+
+namespace silosum {
+
+/// A silo as all silos were told of it beforehand.
+struct RosterEntry {
+    std::string name;
+    crypto::Bytes32 public_key{};  // Ed25519
+};
+[[nodiscard]] crypto::Bytes32 hash_of_roster(const std::vector<RosterEntry>& roster);
+
+/// A vector that is summed under masks.
+struct MaskedVector {
+    std::uint32_t id = 0;
+    std::uint32_t ring_bits = 32;  // 32 or 64
+    std::uint64_t words = 0;
+};
+
+/// All that the silos must agree on before any word leaves. Silos are numbered 0 ... silos - 1 in the order of the roster.
+struct SecureTerms {
+    std::uint64_t round = 0;
+    std::uint32_t attempt = 0;
+    std::uint32_t silos = 0;
+    std::uint32_t neighbours = 0;     // of each silo in the mask graph; silos - 1: complete
+    std::uint32_t threshold = 0;      // shares that open a mask
+    std::uint32_t corrupt = 0;        // the most silos that may work together against the others
+    std::uint32_t least_trained = 3;  // of silos in a sum
+    kernels::Cipher cipher = kernels::Cipher::aes128_ctr;
+    crypto::Bytes32 model_hash{};          // of the bytes of the global model that the silo was given
+    crypto::Bytes32 roster_hash{};         // hash_of_roster()
+    crypto::Bytes32 configuration_hash{};  // encoding, selection, and whatever else decides the words
+    std::vector<MaskedVector> vectors;
+
+    [[nodiscard]] bool is_complete() const { return neighbours + 1 == silos; }
+    /// How many must have signed the same set before a share leaves.
+    [[nodiscard]] std::uint32_t quorum() const { return std::max(threshold, (silos + corrupt) / 2 + 1); }
+    /// Throws Refused(terms) where they protect nobody, each reason in words.
+    void check() const;
+    [[nodiscard]] crypto::Bytes32 hash() const;
+};
+
+struct SilosKeys {
+    crypto::Bytes32 sealing_key{};  // c: for shares on their way
+    crypto::Bytes32 masking_key{};  // s: for masks between two silos
+    crypto::Bytes32 promise{};      // of the secret of its own mask
+};
+
+/// The promise of a silo's own mask, and of its number for the order of the ring.
+[[nodiscard]] crypto::Bytes32 promise_of(const SecureTerms& terms, std::uint32_t silo, std::string_view purpose, crypto::View value);
+
+struct KeysMessage {
+    std::uint32_t silo = 0;
+    crypto::Bytes32 nonce{};  // of this start of the silo's program
+    crypto::Bytes32 ring_number{};
+    SilosKeys keys;
+};
+/// R1 as bytes, signed; `promises_hash` is that of all R0 messages in order.
+[[nodiscard]] crypto::Bytes sign_keys(const KeysMessage& message, const SecureTerms& terms, const crypto::Bytes32& promises_hash,
+                                      const crypto::SigningKeys& identity);
+[[nodiscard]] crypto::Bytes32 hash_of_promises(const std::vector<crypto::Bytes>& promises);
+
+class SecureSession {
+public:
+    /// From the R0 and R1 messages of all silos in order; checks every one against the roster's public keys and the terms. Throws
+    /// Refused, naming the silo. The same on every rank, or with another id.
+    SecureSession(SecureTerms terms, const std::vector<RosterEntry>& roster, const std::vector<crypto::Bytes>& promises,
+                  const std::vector<crypto::Bytes>& keys);
+
+    [[nodiscard]] const SecureTerms& terms() const { return terms_; }
+    /// SHA-256 of all R1 messages with their signatures, in order: what follows is bound to it.
+    [[nodiscard]] const crypto::Bytes32& id() const { return id_; }
+    [[nodiscard]] const crypto::Bytes32& identity_of(std::uint32_t silo) const { return roster_[silo].public_key; }
+    /// For messages: silo "north".
+    [[nodiscard]] std::string name(std::uint32_t silo) const;
+    [[nodiscard]] const SilosKeys& keys_of(std::uint32_t silo) const { return keys_[silo]; }
+    [[nodiscard]] crypto::View keys_message_of(std::uint32_t silo) const { return messages_[silo]; }
+    [[nodiscard]] const MaskGraph& graph() const { return graph_; }
+    /// Who holds shares of a silo's secrets, in the order of the shares' x = 1, 2, ...: its neighbours and itself, ascending.
+    [[nodiscard]] std::vector<std::uint32_t> holders_of(std::uint32_t silo) const;
+    /// The x of a holder's share of a dealer's secrets; 0 where it has none.
+    [[nodiscard]] std::uint32_t place_of(std::uint32_t holder, std::uint32_t dealer) const;
+
+private:
+    SecureTerms terms_;
+    std::vector<RosterEntry> roster_;
+    std::vector<crypto::Bytes> messages_;
+    std::vector<SilosKeys> keys_;
+    crypto::Bytes32 id_{};
+    MaskGraph graph_;
+};
+
+}  // namespace silosum
