@@ -7,6 +7,7 @@
 
 #if HWY_ARCH_X86
 
+#include <cpuid.h>
 #include <immintrin.h>
 
 namespace silosum::kernels {
@@ -192,10 +193,23 @@ HWY_POP_ATTRIBUTES
 
 }  // namespace
 
+namespace {
+
+// Whether the processor has AES for wide vectors; clang 14 does not know the name that __builtin_cpu_supports has for it.
+bool has_vaes() {
+    unsigned a = 0;
+    unsigned b = 0;
+    unsigned c = 0;
+    unsigned d = 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (c & bit_VAES) != 0;
+}
+
+}  // namespace
+
 bool has_aes_stream(int vector_bits) {
     const bool has128 = __builtin_cpu_supports("aes") && __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("ssse3");
     if (vector_bits == 128) return has128;
-    const bool has256 = has128 && __builtin_cpu_supports("vaes") && __builtin_cpu_supports("avx2");
+    const bool has256 = has128 && has_vaes() && __builtin_cpu_supports("avx2");
     if (vector_bits == 256) return has256;
     return vector_bits == 512 && has256 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");

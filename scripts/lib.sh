@@ -59,7 +59,8 @@ build() {
     shift
     mkdir -p "$root/build"
     export CCACHE_DIR=${CCACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-$root/build}/.cache}/ccache}
-    say "building preset $preset"
+    say "building preset $preset (some minutes the first time; the log is $log)"
+    : > "$log" || fail "cannot write $log: is this another user's copy?"
     local targets=()
     if (($# > 0)); then targets=(--target "$@"); fi
     if ! (cd "$root" && cmake --preset "$preset" && cmake --build --preset "$preset" --parallel "$cores" "${targets[@]}") \

@@ -84,7 +84,6 @@ cut() {
 train() {
     local run=runs/reproduce/$2 configuration=configs/$1.cfg
     shift 2
-    if [[ -e $run/summary.json ]]; then return; fi
     say "training $run"
     mpirun -np "$ranks" "$silosum" train "$configuration" --run.dir "$run" --run.resume auto "$@" < /dev/null
 }

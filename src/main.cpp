@@ -1,6 +1,8 @@
 // The table of verbs. Errors that no verb handled itself end here: one line, and the exit code of the error.
 #include <array>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <string>
 #include <vector>
@@ -88,12 +90,15 @@ int run(const std::vector<std::string>& arguments) {
 int main(int argc, char** argv) {
     silosum::flush_denormals();
     try {
-        return silosum::run({argv + 1, argv + argc});
+        const int code = silosum::run({argv + 1, argv + argc});
+        silosum::require<silosum::RuntimeError>(std::fflush(stdout) == 0 && std::ferror(stdout) == 0,
+                                                "standard output cannot be written: {}", std::strerror(errno));
+        return code;
     } catch (const silosum::Error& error) {
         fmt::print(stderr, "silosum: {}\n", error.what());
         return static_cast<int>(error.code());
     } catch (const std::exception& error) {
-        fmt::print(stderr, "silosum: {}\n", error.what());
+        fmt::print(stderr, "silosum: {}\n", silosum::text_of(error));
         return static_cast<int>(silosum::ExitCode::runtime);
     }
 }

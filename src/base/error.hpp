@@ -1,6 +1,7 @@
 // Errors that reach the user: one line that names the thing, the value and the remedy, and the exit code it ends with.
 #pragma once
 
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -41,6 +42,14 @@ struct RuntimeError : Error {
 struct AgreedError : Error {
     using Error::Error;
 };
+
+/// What to tell users of an exception, also of those that are not ours.
+inline std::string text_of(const std::exception& error) {
+    if (dynamic_cast<const std::bad_alloc*>(&error) == nullptr) return error.what();
+    return "out of memory; a smaller model (model.*) or batch (local.batch_size) needs less, more ranks share some of it, and `silosum "
+           "plan "
+           "CONFIG` shows what is needed";
+}
 
 /// Throws E with the formatted message unless the condition holds. For what users control; `assert` is for our mistakes.
 template <class E = UsageError, class... Args>

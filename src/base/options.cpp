@@ -288,6 +288,7 @@ std::vector<std::string> Options::load(const std::filesystem::path& file, const 
                 is_folder ? "it is a folder" : std::strerror(errno));
         read_ini(stream, file.string(), std::filesystem::absolute(file).parent_path(), problems);
     }
+    const std::set<std::string> unused_in_file = problems.empty() ? unused() : std::set<std::string>();
     std::set<std::string> seen;
     for (std::size_t i = 0; i < flags.size(); ++i) {
         const std::string& flag = flags[i];
@@ -314,8 +315,24 @@ std::vector<std::string> Options::load(const std::filesystem::path& file, const 
             set(name, value, std::filesystem::current_path(), problems);
         }
     }
+    // A flag wins: what the file says for the part that the flag has put in another's place no longer counts.
+    for (const auto& name : problems.empty() ? unused() : std::set<std::string>()) {
+        if (seen.contains(name) || unused_in_file.contains(name)) continue;
+        Option& option = *std::find_if(options_.begin(), options_.end(), [&](const Option& o) { return o.name == name; });
+        set(name, option.default_text, {}, problems);
+        option.was_set = false;
+    }
     check_use(problems);
     return problems;
+}
+
+// Keys that were given but that the chosen parts do not use.
+std::set<std::string> Options::unused() const {
+    std::set<std::string> names;
+    for (const auto& option : options_) {
+        if (option.was_set && option.used && !option.used()) names.insert(option.name);
+    }
+    return names;
 }
 
 bool Options::is_switch(const std::string& name) const {

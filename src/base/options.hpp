@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <iosfwd>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -99,6 +100,7 @@ private:
     void set(const std::string& name, const std::string& value, const std::filesystem::path& base, std::vector<std::string>& problems);
     void read_ini(std::istream& stream, const std::string& source, const std::filesystem::path& base, std::vector<std::string>& problems);
     void check_use(std::vector<std::string>& problems) const;
+    [[nodiscard]] std::set<std::string> unused() const;
     void check_texts(std::vector<std::string>& problems) const;
     [[nodiscard]] bool is_switch(const std::string& name) const;
     [[nodiscard]] std::string nearest_key(const std::string& name) const;

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 #include "base/denormals.hpp"
+#include "base/error.hpp"
 
 namespace silosum {
 
@@ -42,10 +44,20 @@ struct Threads::Pool {
 Threads::Threads(std::size_t count) : count_(std::max<std::size_t>(1, count)) {
     if (count_ == 1) return;
     pool_ = std::make_unique<Pool>();
-    for (std::size_t part = 1; part < count_; ++part) pool_->threads.emplace_back([this, part] { pool_->run(part); });
+    try {
+        for (std::size_t part = 1; part < count_; ++part) pool_->threads.emplace_back([this, part] { pool_->run(part); });
+    } catch (const std::system_error& error) {
+        const std::size_t started = pool_->threads.size() + 1;
+        stop();
+        throw RuntimeError(fmt::format("{} of {} threads could be started (run.threads): {}", started, count_, error.what()));
+    }
 }
 
 Threads::~Threads() {
+    stop();
+}
+
+void Threads::stop() {
     if (!pool_) return;
     {
         const std::lock_guard lock(pool_->mutex);

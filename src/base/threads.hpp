@@ -22,6 +22,8 @@ public:
     void for_ranges(std::size_t n, std::size_t grain, const std::function<void(std::size_t, std::size_t)>& body) const;
 
 private:
+    void stop();
+
     struct Pool;
     std::size_t count_;
     std::unique_ptr<Pool> pool_;

@@ -25,7 +25,7 @@ template <class Work>
     } catch (const Error& error) {
         return error;
     } catch (const std::exception& error) {
-        return Error(ExitCode::runtime, error.what());
+        return Error(ExitCode::runtime, text_of(error));
     }
     return std::nullopt;
 }

@@ -35,6 +35,11 @@ public:
         file_ = ::shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
         check(file_ < 0 ? errno : 0, bytes);
         made_ = name;
+    }
+    /// Removes the name, and only then takes memory: a rank that is killed while it does leaves nothing.
+    void fill(std::size_t bytes) {
+        ::shm_unlink(made_.c_str());
+        made_.clear();
         check(::posix_fallocate(file_, 0, static_cast<off_t>(bytes)), bytes);  // without it a full /dev/shm would kill the ranks later
     }
     void open(const std::string& name, std::size_t bytes) {
@@ -105,9 +110,13 @@ std::shared_ptr<std::byte> shared_memory(const Communicator& communicator, const
     });
     succeed_on_all(communicator, [&] {
         if (!makes) file.open(names[static_cast<std::size_t>(first)], bytes);
-        memory = file.map(bytes);
     });
-    return memory;  // no rank passes the agreement before all have opened it, so its name may go
+    // No rank passes an agreement before all are there: all have opened it, so its name may go, and all have it full before they map it.
+    succeed_on_all(communicator, [&] {
+        if (makes) file.fill(bytes);
+    });
+    succeed_on_all(communicator, [&] { memory = file.map(bytes); });
+    return memory;
 }
 
 // A slice goes to one rank of each other node, so that all ranks of a node send and receive.

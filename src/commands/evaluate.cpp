@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "commands/loaded_model.hpp"
 #include "commands/verb_options.hpp"
+#include "data/data_config.hpp"
 #include "data/standardise.hpp"
 #include "observe/evaluation.hpp"
 #include "observe/metrics.hpp"
@@ -165,7 +166,7 @@ int run_evaluate(const std::vector<std::string>& arguments) {
     std::size_t threads = 1;
     po::options_description options("Options");
     options.add_options()("model", po::value(&model_file)->required(), "model file, such as runs/NAME/model.h5")(
-        "data", po::value(&shards)->required()->multitoken(), "shards, of silos or common test shards")(
+        "data", po::value(&shards)->required()->multitoken(), "shards, of silos or common test shards, or folders of shards")(
         "split", po::value(&split)->default_value("test"), "rows to measure: train, validation or test")(
         "threads", po::value(&threads)->default_value(1), "threads; the result is the same for any number")(
         "json", "print one JSON object instead of tables")("help", "this text");
@@ -179,7 +180,9 @@ int run_evaluate(const std::vector<std::string>& arguments) {
     }
     require(threads >= 1 && threads <= 1024, "--threads must be from 1 to 1024, got {}", threads);
     LoadedModel model(model_file, threads);
-    const Result result = measure_shards(model, shards, split);
+    std::vector<std::string> files;
+    for (const auto& file : shard_files(shards, "--data")) files.push_back(file.string());
+    const Result result = measure_shards(model, files, split);
     const ModelDescription& description = model.model.description;
     if (given.contains("json")) {
         fmt::print("{}\n", as_json(result, model).dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));

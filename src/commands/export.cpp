@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "commands/output_file.hpp"
 #include "commands/verb_options.hpp"
 #include "model/model_file.hpp"
 
@@ -56,6 +57,7 @@ int run_export(const std::vector<std::string>& arguments) {
         return 0;
     }
     const FormatRow& row = format_named(format);
+    check_output(out, {{"--model", model_file}});
     const Model model = load_model(model_file);
     row.write(out, model.description, model.parameters);
     fmt::print("{} parameters in {} tensors written to {}\n", model.parameters.values.size(), model.parameters.layout.tensors.size(), out);

@@ -13,6 +13,7 @@ LoadedModel::LoadedModel(const std::filesystem::path& file, std::size_t thread_c
     require<DataError>(network.layout() == model.parameters.layout, "{}: its tensors are not those of its layers \"{}\"", file.string(),
                        model.description.layers);
     network.load(model.parameters.values.span());
+    network.set_class_weights(model.description.class_weights);
 }
 
 Shard read_shard_for(const LoadedModel& model, const std::filesystem::path& path) {
@@ -23,6 +24,10 @@ Shard read_shard_for(const LoadedModel& model, const std::filesystem::path& path
     const bool names_agree = shard.class_names.empty() || description.class_names.empty() || shard.class_names == description.class_names;
     require<DataError>(names_agree, "{} has the classes {}; the model {} has {}", path.string(), join(shard.class_names, ", "),
                        model.path.string(), join(description.class_names, ", "));
+    const bool features_agree =
+        shard.feature_names.empty() || description.feature_names.empty() || shard.feature_names == description.feature_names;
+    require<DataError>(features_agree, "{} has the features {}; the model {} has {}", path.string(), join(shard.feature_names, ", "),
+                       model.path.string(), join(description.feature_names, ", "));
     return shard;
 }
 

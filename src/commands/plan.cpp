@@ -11,6 +11,7 @@
 #include "comm/mpi.hpp"
 #include "config/assemble.hpp"
 #include "config/needs.hpp"
+#include "data/batch_order.hpp"
 #include "federation/features.hpp"
 #include "kernels/isa.hpp"
 #include "privacy/fixed_point.hpp"
@@ -58,6 +59,11 @@ void print_exchange(const RunConfig& config, const Census& census) {
                plan.error_bound(std::max<std::uint64_t>(1, weight_sum)));
 }
 
+std::uint64_t steps_of_round(const RunConfig& config, std::uint64_t rows) {
+    const BatchPlan plan{.rows = rows, .batch_size = config.local.batch_size, .drop_last = config.data.drop_last};
+    return config.local.steps > 0 ? config.local.steps : config.local.epochs * plan.batches_per_epoch();
+}
+
 int plan(const std::vector<std::string>& arguments) {
     std::vector<std::string> flags(arguments.begin() + 1, arguments.end());
     int ranks = take_ranks(flags);
@@ -82,21 +88,30 @@ int plan(const std::vector<std::string>& arguments) {
     }
     check_rules(config.evaluation, census);
     check_class_weights(config.data, census.problem);
-    const std::size_t test_bytes =
-        config.evaluation.common_test.empty() ? 0 : bytes_of(read_common_test(config.evaluation, census.problem));
+    const std::size_t test_bytes = config.evaluation.common_test.empty() ? 0 : bytes_of(read_common_test(config.evaluation, census));
     if (ranks == 0) ranks = static_cast<int>(census.silos.size());
 
     const auto layers = layers_for(config.model, census.problem);
     const Threads threads(1);
     const Sequential network(layers, census.problem, config.model.loss, threads, 1);
-    if (!config.run.warm_start.empty()) (void)first_parameters(config, network);
+    if (!config.run.warm_start.empty()) {
+        (void)first_parameters(config, network,
+                               {.problem = census.problem,
+                                .layers = layers_text(layers),
+                                .loss = config.model.loss,
+                                .round = 0,
+                                .standardisation = {},
+                                .class_names = census.class_names,
+                                .feature_names = census.feature_names,
+                                .class_weights = {}});
+    }
     const auto rank_count = static_cast<std::size_t>(ranks);
     fmt::print("{} on {}: {} train rows, the largest silo {}\n", counted(census.silos.size(), "silo"), counted(rank_count, "rank"),
                census.rows(&SiloEntry::train), census.largest_train());
     if (rank_count > census.silos.size()) fmt::print("{} without a silo\n", counted(rank_count - census.silos.size(), "rank"));
     fmt::print("{}: {}\n{} parameters ({})\n", to_string(census.problem), layers_text(layers), network.layout().size(),
                size_text(network.layout().size() * sizeof(float)));
-    fmt::print("{} rounds of {} optimiser steps at the largest silo\n", config.run.rounds, config.local.steps_for(census.largest_train()));
+    fmt::print("{} rounds of {} optimiser steps at the largest silo\n", config.run.rounds, steps_of_round(config, census.largest_train()));
     print_exchange(config, census);
     const Needs needs = needs_of(config, census, shard_bytes, test_bytes, ranks, program_bytes);
     fmt::print("each rank sends {} a round\n\nmemory of the largest rank\n", size_text(needs.bytes_sent_per_round));

@@ -297,7 +297,7 @@ void write_shards(const Source& source, const Deal& deal, const Words& words) {
                    words.pooled_test ? "all silos" : "the source", (out / "test.h5").string());
     }
     if (!before.empty()) fmt::print("removed {} old shards\n", before.size());
-    fmt::print("wrote {} shards to {}\n", files.size(), out.string());
+    fmt::print("wrote {} to {}\n", counted(files.size(), "shard"), out.string());
 }
 
 }  // namespace

@@ -42,18 +42,23 @@ public:
 
     int run() {
         if (leads()) fmt::print("silosum {}  {}\n", version, config_.run.dir);
+        watch_stop_signals();
         succeed_on_first(world_, [&] { folder_.prepare(config_.run); });
-        assembly_ = assemble(world_, config_, *threads_);
+        const auto found = find();
+        assembly_ = assemble(world_, config_, *threads_, found.has_value());
+        succeed_on_first(world_, [&] { check_apart_from_shards(); });
         introduce();
         Parameters initial;
         if (config_.evaluation.compare_local) initial = copy_of(assembly_.federation->global);
         add_measuring_observers();
-        succeed_on_first(world_, [&] { folder_.clear(config_.run); });  // all is well so far: only now may the earlier run go
-        const std::uint64_t done = restore();
+        succeed_on_first(world_,
+                         [&] { folder_.clear(config_.run, found.has_value()); });  // all is well so far: only now may the earlier run go
+        if (found) restore(*found);
+        const std::uint64_t done = found ? found->round : 0;
         const std::string stop_reason = stopping_->reason_to_stop();
         if (done >= config_.run.rounds || !stop_reason.empty()) return leave_trained({.rounds = done, .stop_reason = stop_reason}, initial);
+        if (is_stopped_before(done + 1)) return static_cast<int>(ExitCode::stopped);
         add_writing_observers(done);
-        watch_stop_signals();
         return finish(train(done + 1), initial);
     }
 
@@ -66,6 +71,23 @@ private:
         return copy;
     }
 
+    // A model among the shards would be read as one of them by the next start.
+    void check_apart_from_shards() const {
+        const auto dir = std::filesystem::weakly_canonical(config_.run.dir);
+        for (const auto& silo : assembly_.federation->census.silos) {
+            require(std::filesystem::weakly_canonical(silo.file).parent_path() != dir,
+                    "run.dir = {} is the folder of the shards; choose another", config_.run.dir);
+        }
+    }
+
+    // Nothing is saved: what was there before still holds.
+    [[nodiscard]] bool is_stopped_before(std::uint64_t round) const {
+        std::vector<std::uint64_t> signal{static_cast<std::uint64_t>(stop_signal())};
+        all_reduce_max(world_, std::span<std::uint64_t>(signal));
+        if (signal[0] != 0 && leads()) fmt::print("stopped (signal {}) before round {}; run again to train it\n", signal[0], round);
+        return signal[0] != 0;
+    }
+
     void introduce() const {
         if (!leads()) return;
         const auto& fed = *assembly_.federation;
@@ -73,6 +95,8 @@ private:
         fmt::print("{} on {} ({}, {} each): {} train, {} validation, {} test rows\n", counted(silos, "silo"),
                    counted(static_cast<std::size_t>(world_.size()), "rank"), assembly_.identity.isa, counted(config_.run.threads, "thread"),
                    fed.census.rows(&SiloEntry::train), fed.census.rows(&SiloEntry::validation), fed.census.rows(&SiloEntry::test));
+        if (fed.census.rows(&SiloEntry::validation) + fed.census.rows(&SiloEntry::test) == 0 && !assembly_.common_test)
+            fmt::print("no silo has validation or test rows, and there is no eval.common_test: only the train loss is measured\n");
         if (static_cast<std::size_t>(world_.size()) > silos) {
             const std::size_t without = static_cast<std::size_t>(world_.size()) - silos;
             fmt::print("{} without a silo: {} of the model and {} every sum\n", counted(without, "rank"),
@@ -94,7 +118,7 @@ private:
     // Observers run in the order in which they are added. These two sets are apart because a checkpoint is restored in between.
     void add_measuring_observers() {
         Federation& fed = *assembly_.federation;
-        observe_with<RoundFacts>(fed);
+        round_facts_ = observe_with<RoundFacts>(fed);
         evaluation_ = observe_with<Evaluation>(config_.evaluation, fed, assembly_.common_test);
         const auto save_best = [this](std::uint64_t round) { save(folder_.best(), round); };
         succeed_on_all(world_, [&] { stopping_ = observe_with<Stopping>(config_.evaluation, fed, *evaluation_, save_best); });
@@ -115,26 +139,32 @@ private:
         return config_.run.progress == "live" ? ProgressStyle::live : ProgressStyle::lines;
     }
 
-    // Rank 0 finds the checkpoint; returns the rounds that are done.
-    std::uint64_t restore() {
+    // Collective: rank 0 looks for the checkpoint to go on from.
+    std::optional<FoundCheckpoint> find() {
         std::string found_text;
         succeed_on_first(world_, [&] {
             if (config_.run.resume != "auto") return;
             std::vector<std::string> warnings;
             const auto found = find_checkpoint(folder_.checkpoints(), warnings);
+            folder_.check_unfinished(found.has_value());
             for (const auto& warning : warnings) fmt::print(stderr, "silosum: warning: {}\n", warning);
             if (found)
                 found_text =
                     nlohmann::json{{"folder", found->folder.string()}, {"round", found->round}, {"manifest", found->manifest}}.dump();
         });
         broadcast_text(world_, found_text, 0);
-        if (found_text.empty()) return 0;
+        if (found_text.empty()) {
+            if (leads() && config_.run.resume == "auto") fmt::print("no checkpoint in {}: starting anew\n", folder_.checkpoints().string());
+            return std::nullopt;
+        }
         const auto json = nlohmann::json::parse(found_text);
-        const FoundCheckpoint found{json["folder"].get<std::string>(), json["round"], json["manifest"]};
+        return FoundCheckpoint{json["folder"].get<std::string>(), json["round"], json["manifest"]};
+    }
+
+    void restore(const FoundCheckpoint& found) {
         restore_checkpoint(found, assembly_.identity, *assembly_.federation, *stopping_);
         restored_from_ = found.folder;
         if (leads()) fmt::print("resumed after round {} from {}\n", found.round, found.folder.string());
-        return found.round;
     }
 
     Outcome train(std::uint64_t first) {
@@ -154,7 +184,7 @@ private:
     int leave_trained(const Outcome& outcome, const Parameters& initial) {
         if (leads()) {
             fmt::print("nothing left to train: {} of {} rounds are done{}\n", outcome.rounds, config_.run.rounds,
-                       outcome.stop_reason.empty() ? "" : ", stopped by " + outcome.stop_reason);
+                       outcome.stop_reason.empty() ? "; a larger --run.rounds goes on" : ", stopped by " + outcome.stop_reason);
         }
         std::vector<std::uint64_t> is_complete{leads() && folder_.is_complete(outcome.rounds, outcome.stop_reason) ? 1U : 0U};
         broadcast(world_, std::span<std::uint64_t>(is_complete), 0);
@@ -187,6 +217,12 @@ private:
             fmt::print("{} after {} of {} rounds in {}: {}\nmodel sha256 {}\n",
                        outcome.stop_reason.empty() ? "done" : "stopped (" + outcome.stop_reason + ")", outcome.rounds, config_.run.rounds,
                        duration_text(wall_seconds() - started_), folder_.model().string(), summary["model_sha256"].get<std::string>());
+            if (round_facts_->clipped() > 0) {
+                fmt::print(
+                    "in {} of the rounds of this start {} of updates lay beyond the range and were limited to it; "
+                    "exchange.range = agreed never does that\n",
+                    round_facts_->clipped_rounds(), counted(round_facts_->clipped(), "coordinate"));
+            }
             if (interrupted) fmt::print("a checkpoint is saved; run again with --run.resume auto to go on\n");
             std::fflush(stdout);
         }
@@ -211,6 +247,8 @@ private:
                                     {"model_sha256", leads() ? fed.global.sha256() : ""},
                                     {"isa", assembly_.identity.isa},
                                     {"threads", config_.run.threads},
+                                    {"clipped_rounds", round_facts_->clipped_rounds()},
+                                    {"clipped", round_facts_->clipped()},
                                     {"wall_seconds", wall_seconds() - started_}};
         for (const auto& [split, metrics] : evaluation_->latest()) json[split] = metrics.to_json(fed.census.problem.task);
         if (stopping_->state().best) {
@@ -251,6 +289,7 @@ private:
     std::optional<Threads> threads_;
     RunFolder folder_;
     Assembly assembly_;
+    RoundFacts* round_facts_ = nullptr;
     Evaluation* evaluation_ = nullptr;
     Stopping* stopping_ = nullptr;
     Checkpointer* checkpointer_ = nullptr;
@@ -278,7 +317,7 @@ int run_train(const std::vector<std::string>& arguments) {
         fmt::print(stderr, "silosum: rank {}: {}\n", world.rank(), error.what());
         world.abort(static_cast<int>(error.code()));
     } catch (const std::exception& error) {
-        fmt::print(stderr, "silosum: rank {}: {}\n", world.rank(), error.what());
+        fmt::print(stderr, "silosum: rank {}: {}\n", world.rank(), text_of(error));
         world.abort(static_cast<int>(ExitCode::runtime));
     }
 }

@@ -35,13 +35,13 @@ std::vector<std::filesystem::path> files_on_all(const Communicator& world, const
 }
 
 // Where every silo has its own mean and deviation, rows that belong to no silo are standardised with those of all train rows together.
-std::optional<CommonTest> common_test_on_all(const Communicator& world, const EvaluationConfig& config, const Problem& problem,
+std::optional<CommonTest> common_test_on_all(const Communicator& world, const EvaluationConfig& config, const Census& census,
                                              const std::vector<Silo>& silos, Standardisation standardisation) {
     std::optional<CommonTest> common_test;
     if (config.common_test.empty()) return common_test;
-    if (standardisation.kind == "silo") standardisation = standardisation_of(federated_moments(world, problem, silos));
+    if (standardisation.kind == "silo") standardisation = standardisation_of(federated_moments(world, census.problem, silos));
     succeed_on_all(world, [&] {
-        CommonTest test{read_common_test(config, problem), {}};
+        CommonTest test{read_common_test(config, census), {}};
         test.features = affine_for(standardisation, test.shard);
         common_test = std::move(test);
     });
@@ -49,10 +49,12 @@ std::optional<CommonTest> common_test_on_all(const Communicator& world, const Ev
 }
 
 // Rank 0 makes or reads the first model: the mathematical functions of other ranks' libraries may round otherwise.
-Parameters first_model_on_all(const Communicator& world, const RunConfig& config, const Sequential& network, ExactSum& exchange) {
+Parameters first_model_on_all(const Communicator& world, const RunConfig& config, const Sequential& network,
+                              const ModelDescription& description, ExactSum& exchange, bool is_resumed) {
     Parameters global = exchange.make_model(network.layout());
     succeed_on_first(world, [&] {
-        const Parameters first = first_parameters(config, network);
+        if (is_resumed && !config.evaluation.compare_local) return;  // silos alone begin from the first model too
+        const Parameters first = first_parameters(config, network, description);
         std::copy(first.values.begin(), first.values.end(), global.values.begin());
     });
     exchange.publish_first(global);
@@ -87,34 +89,42 @@ kernels::Isa agree_on_isa(const Communicator& world, const std::string& name) {
     return isa;
 }
 
-Shard read_common_test(const EvaluationConfig& config, const Problem& problem) {
+Shard read_common_test(const EvaluationConfig& config, const Census& census) {
     Shard shard = read_test_shard(config.common_test);
-    require<DataError>(shard.problem == problem, "eval.common_test: {} is {}, but the silos' shards are {}", config.common_test,
-                       to_string(shard.problem), to_string(problem));
+    require<DataError>(shard.problem == census.problem, "eval.common_test: {} is {}, but the silos' shards are {}", config.common_test,
+                       to_string(shard.problem), to_string(census.problem));
+    const auto check_names = [&](const char* what, const std::vector<std::string>& mine, const std::vector<std::string>& theirs) {
+        const std::string found = mine.empty() || theirs.empty() ? "" : difference(theirs, mine);
+        require<DataError>(found.empty(),
+                           "eval.common_test: {} has other names of {} than the silos' shards: {}; cut them from one data set",
+                           config.common_test, what, found);
+    };
+    check_names("classes", shard.class_names, census.class_names);
+    check_names("features", shard.feature_names, census.feature_names);
     return shard;
 }
 
-Parameters first_parameters(const RunConfig& config, const Sequential& network) {
+Parameters first_parameters(const RunConfig& config, const Sequential& network, const ModelDescription& description) {
     if (config.run.warm_start.empty()) {
         Parameters parameters(network.layout());
         network.initialise(config.run.seed, config.model.initial_values(), parameters.values.span());
         return parameters;
     }
     try {
-        return load_parameters(config.run.warm_start, network.layout());
+        return load_parameters(config.run.warm_start, network.layout(), description);
     } catch (const DataError& error) {
         throw DataError(fmt::format("run.warm_start: {}", error.what()));
     }
 }
 
-Assembly assemble(const Communicator& world, const RunConfig& config, const Threads& threads) {
+Assembly assemble(const Communicator& world, const RunConfig& config, const Threads& threads, bool is_resumed) {
     const auto isa = agree_on_isa(world, config.run.isa);
     const auto files = files_on_all(world, config.data);
     std::vector<Silo> silos;
     Census census = take_census(world, files, silos);
     const Standardisation standardisation = standardise(world, config.data.standardise, census.problem, silos);
     const auto weights = class_weights(world, config.data, census.problem, silos);
-    auto common_test = common_test_on_all(world, config.evaluation, census.problem, silos, standardisation);
+    auto common_test = common_test_on_all(world, config.evaluation, census, silos, standardisation);
 
     std::vector<LayerSpec> layers;
     std::optional<Trainer> trainer;
@@ -139,15 +149,16 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
     for (const Silo& silo : silos) setup.hosted.push_back(silo.id());
     for (const auto& silo : census.silos) setup.names.push_back(silo.name);
     auto exchange = std::make_unique<ExactSum>(world, config.exchange, setup);
-    Parameters global = first_model_on_all(world, config, trainer->network(), *exchange);
-
     Assembly assembly;
     assembly.description = {.problem = census.problem,
                             .layers = layers_text(layers),
                             .loss = config.model.loss,
                             .round = 0,
                             .standardisation = standardisation,
-                            .class_names = census.class_names};
+                            .class_names = census.class_names,
+                            .feature_names = census.feature_names,
+                            .class_weights = weights};
+    Parameters global = first_model_on_all(world, config, trainer->network(), assembly.description, *exchange, is_resumed);
     assembly.identity = {.configuration = config.identity(), .layout = global.layout.text(), .isa = kernels::to_string(isa), .silos = {}};
     for (const auto& silo : census.silos) assembly.identity.silos.emplace_back(silo.name, silo.fingerprint);
     assembly.common_test = std::move(common_test);

@@ -29,13 +29,14 @@ void load_on_all(const Communicator& world, RunConfig& config, const std::filesy
 /// Collective. The instruction set of a run: the configured one, or the best that every rank has; all kernels use it from now on.
 kernels::Isa agree_on_isa(const Communicator& world, const std::string& name);
 
-/// The shard of eval.common_test. DataError unless it fits the silos' problem.
-[[nodiscard]] Shard read_common_test(const EvaluationConfig& config, const Problem& problem);
+/// The shard of eval.common_test. DataError unless it fits the silos' problem and names.
+[[nodiscard]] Shard read_common_test(const EvaluationConfig& config, const Census& census);
 
-/// What training begins from: the parameters of run.warm_start, or random ones.
-[[nodiscard]] Parameters first_parameters(const RunConfig& config, const Sequential& network);
+/// What training begins from: the parameters of run.warm_start, or random ones. description: of the model to be trained.
+[[nodiscard]] Parameters first_parameters(const RunConfig& config, const Sequential& network, const ModelDescription& description);
 
-/// Collective. Shards, features, network, initial or given model, exchange, algorithm. No observers yet.
-[[nodiscard]] Assembly assemble(const Communicator& world, const RunConfig& config, const Threads& threads);
+/// Collective. Shards, features, network, initial or given model, exchange, algorithm. No observers yet. is_resumed: a checkpoint will
+/// replace the model, so that run.warm_start need not be there any more.
+[[nodiscard]] Assembly assemble(const Communicator& world, const RunConfig& config, const Threads& threads, bool is_resumed = false);
 
 }  // namespace silosum

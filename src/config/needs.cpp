@@ -64,8 +64,10 @@ Needs needs_of(const RunConfig& config, const Census& census, const std::vector<
     needs.memory.emplace_back("shards", *std::max_element(rank_bytes.begin(), rank_bytes.end()));
     if (common_test_bytes > 0) needs.memory.emplace_back("common test", common_test_bytes);
     needs.memory.emplace_back("global model", model_bytes);
-    needs.memory.emplace_back("local model and network",
-                              model_bytes + Sequential::estimate_memory_bytes(layers, census.problem, config.run.threads, batch, settings));
+    const std::size_t batch_bytes = batch * census.problem.features() * sizeof(float);
+    needs.memory.emplace_back(
+        "local model and network",
+        model_bytes + batch_bytes + Sequential::estimate_memory_bytes(layers, census.problem, config.run.threads, batch, settings));
     if (config.local.keeps_state()) {
         // One silo's state more while a checkpoint writes it in the order of the layout.
         needs.memory.emplace_back("kept optimiser state", hosted * settings.state_vectors() * model_bytes);

@@ -10,7 +10,7 @@ namespace silosum {
 
 void RunSettings::add_to(Options& options) {
     options.add("run.dir", &dir, "", "Folder of the run, made when missing; default: runs/NAME of the configuration file.").path();
-    options.add("run.rounds", &rounds, 10, at_least(1), "Rounds to train.");
+    options.add("run.rounds", &rounds, 10, between(1, 4294967295.0), "Rounds to train.");
     options.add("run.seed", &seed, 1, at_least(0), "Seed of the initial model, batch order, dropout and selection.");
     options.add("run.resume", &resume, "never", "Whether to go on from the last good checkpoint in run.dir, if there is one.")
         .one_of({"never", "auto"});
@@ -60,9 +60,19 @@ void RunConfig::load(const std::filesystem::path& file, const std::vector<std::s
 }
 
 std::string RunConfig::identity() const {
-    std::vector<std::string> without{
-        "run.dir",     "run.resume",         "run.overwrite",      "run.threads",        "run.isa", "run.progress", "eval", "checkpoint",
-        "data.shards", "exchange.transport", "exchange.chunk_kib", "exchange.deadline_s"};
+    std::vector<std::string> without{"run.dir",
+                                     "run.resume",
+                                     "run.overwrite",
+                                     "run.threads",
+                                     "run.isa",
+                                     "run.progress",
+                                     "run.warm_start",
+                                     "eval",
+                                     "checkpoint",
+                                     "data.shards",
+                                     "exchange.transport",
+                                     "exchange.chunk_kib",
+                                     "exchange.deadline_s"};
     if (local.schedule != "cosine") without.emplace_back("run.rounds");  // only cosine looks ahead to the last round
     return options.fingerprint_text(without);
 }

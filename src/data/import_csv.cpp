@@ -33,6 +33,7 @@ struct Row {
 class CsvImport {
 public:
     CsvImport(const CsvSettings& settings, std::vector<std::string>& notes) : settings_(settings), notes_(notes) {
+        check_files();
         for (const auto& file : settings.files) tables_.emplace_back(file, settings.separator, settings.columns);
         for (const auto& table : tables_) column_maps_.push_back(map_columns(table));
         check_names();
@@ -78,6 +79,23 @@ private:
         return static_cast<std::size_t>(found - header().begin());
     }
 
+    // Two sites that call their table data.csv must not become one silo.
+    void check_files() const {
+        for (std::size_t i = 0; i < settings_.files.size(); ++i) {
+            for (std::size_t k = 0; k < i; ++k) {
+                const auto& one = settings_.files[k];
+                const auto& other = settings_.files[i];
+                std::error_code ignored;  // a file that is not there has its own message
+                require(!std::filesystem::equivalent(one, other, ignored), "{} and {} are the same file: give it once", one.string(),
+                        other.string());
+                require(
+                    !settings_.file_is_silo || file_stem(one) != file_stem(other),
+                    "{} and {} would both be the silo \"{}\": rename one, or add a column that names the silo and give --split by:COLUMN",
+                    one.string(), other.string(), file_stem(one));
+            }
+        }
+    }
+
     // Files may order their columns differently, but each needs all that are used.
     [[nodiscard]] std::vector<std::size_t> map_columns(const CsvTable& table) const {
         std::vector<std::size_t> map;
@@ -100,6 +118,11 @@ private:
     void check_names() const {
         require(!settings_.label.empty(), "a CSV source needs --label COLUMN; {} has {}", tables_[0].path().string(), join(header(), ", "));
         (void)index_of(settings_.label);
+        for (const auto& [what, name] : {std::pair("--label", settings_.label), std::pair("--split by:COLUMN", settings_.silo_column),
+                                         std::pair("--set-column", settings_.set_column)}) {
+            require(name.empty() || !holds(settings_.ignore, name), "{} {} and --ignore {}: a column that is used cannot be left out", what,
+                    name, name);
+        }
         if (!settings_.silo_column.empty()) (void)index_of(settings_.silo_column);
         if (!settings_.set_column.empty()) (void)index_of(settings_.set_column);
         for (const auto* names : {&settings_.categorical, &settings_.numeric}) {
@@ -124,7 +147,20 @@ private:
         require<DataError>(!feature_columns_.empty(), "{}: no column is left for the features", tables_[0].path().string());
     }
 
+    // A row without a label teaches nothing: no value can stand in for it.
+    void check_labels() const {
+        if (settings_.missing != MissingPolicy::error) return;
+        std::size_t count = 0;
+        const Row* first = nullptr;
+        for (const Row& row : rows_) {
+            if (is_missing(cell(row, label_column_)) && count++ == 0) first = &row;
+        }
+        require<DataError>(count == 0, "{}: {} of {} rows have no label (the column \"{}\", first in {}): --missing drop leaves them out",
+                           tables_[0].path().string(), count, rows_.size(), settings_.label, first == nullptr ? "" : short_place(*first));
+    }
+
     void handle_missing() {
+        check_labels();
         std::vector<std::string> columns;
         std::vector<std::size_t> used = feature_columns_;
         used.push_back(label_column_);
@@ -252,6 +288,9 @@ private:
         const std::size_t classes = source_.class_names.size();
         require<DataError>(classes >= 2, "the label \"{}\" has one value, {}: nothing can be learnt from it", settings_.label,
                            *different.begin());
+        require<DataError>(!is_numeric || classes <= most_guessed_categories || 2 * classes <= rows_.size(),
+                           "the label \"{}\" has {} different numbers in {} rows: too many to be classes; did you mean --task regression?",
+                           settings_.label, classes, rows_.size());
         const bool is_binary = source_.problem.task == Task::binary;
         require<DataError>(!is_binary || classes == 2, "--task binary needs two labels, \"{}\" has {}: {}", settings_.label, classes,
                            join(source_.class_names, ", "));

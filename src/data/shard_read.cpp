@@ -1,4 +1,6 @@
 // Reading shards: everything that a file from elsewhere can have wrong is found here, before training.
+#include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <limits>
 #include <new>
@@ -83,10 +85,24 @@ std::vector<std::string> read_names(const hdf5::File& file, const std::string& a
     return names;
 }
 
+// "Test" or "val" would otherwise be passed over, and nothing would be measured.
+void check_groups(const hdf5::File& file) {
+    for (const std::string& name : file.names()) {
+        std::string lower = name;
+        std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+        for (const std::string known : {"train", "validation", "test"}) {
+            const bool is_meant = name != known && lower.size() >= 3 && (known.starts_with(lower) || lower.starts_with(known));
+            require<DataError>(!is_meant || file.has(known), "{} has a group \"{}\": did you mean \"{}\"? Splits have these names",
+                               file.path().string(), name, known);
+        }
+    }
+}
+
 class ShardReader {
 public:
     ShardReader(const std::filesystem::path& path, std::vector<std::string>& problems) : file_(hdf5::open_file(path)), problems_(problems) {
         check_format(file_);
+        check_groups(file_);
         shard_.path = path;
         shard_.silo = read_silo(file_);
         check_name(file_, "silo", shard_.silo);

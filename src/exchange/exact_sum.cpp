@@ -12,6 +12,8 @@ namespace {
 
 // How far the next round's updates may exceed the last mean: single silos move further than their mean does.
 constexpr double headroom = 16;
+// Rounds without clipping before the memory of what was clipped is halved.
+constexpr std::uint64_t rounds_to_forget = 32;
 
 }  // namespace
 
@@ -28,7 +30,7 @@ ExactSum::ExactSum(const Communicator& communicator, const ExchangeConfig& confi
       config_(config),
       setup_(setup),
       slices_(setup.parameters, communicator.size()),
-      next_range_(config.range_value),
+      next_range_{.value = config.range_value},
       mean_(slices_.size(communicator.rank())),
       numbers_(setup.numbers) {
     communicator_.set_deadline(config.deadline_s);
@@ -78,9 +80,11 @@ void ExactSum::publish_first(Parameters& global) {
     }
 }
 
-void ExactSum::set_next_range(double range) {
-    require<DataError>(is_power_of_two(range) && range >= smallest_range && range <= largest_range,
-                       "the checkpoint's range of updates is {}: must be a power of two within [2^-20, 2^20]", range);
+void ExactSum::set_next_range(const NextRange& range) {
+    for (const double value : {range.value, range.floor}) {
+        require<DataError>(is_power_of_two(value) && value >= smallest_range && value <= largest_range,
+                           "the checkpoint's range of updates is {}: must be a power of two within [2^-20, 2^20]", value);
+    }
     next_range_ = range;
 }
 
@@ -88,7 +92,7 @@ void ExactSum::begin(const Round& round) {
     round_ = round.number;
     expected_ = static_cast<std::size_t>(
         std::count_if(setup_.hosted.begin(), setup_.hosted.end(), [&](std::uint32_t silo) { return round.includes(silo); }));
-    const double range = config_.range == "from_previous" ? next_range_ : config_.range_value;
+    const double range = config_.range == "from_previous" ? next_range_.value : config_.range_value;
     plan_ = plan_encoding(plan_.ring_bits, std::max<std::size_t>(1, round.participants.size()), range, max_weight_);
     arrival_ = {};
     waiting_.clear();
@@ -260,12 +264,22 @@ void ExactSum::sum_tail(Aggregate& aggregate) {
     });
 }
 
+// The mean says little of single updates where these cancel, as where silos pull a trained model to different sides: what a clipped round
+// has shown to be needed is therefore remembered.
 void ExactSum::choose_next_range(const Aggregate& aggregate, double largest_of_slice) {
     double largest = largest_of_slice;
     clock_.measure("wire", [&] { all_reduce_max(communicator_, std::span<double>(&largest, 1)); });
-    double next = largest > 0 ? power_of_two_from(headroom * largest) : next_range_;
-    if (aggregate.clipped > 0) next = std::max(next, 2 * next_range_);
-    next_range_ = std::clamp(next, smallest_range, largest_range);
+    NextRange& next = next_range_;
+    if (aggregate.clipped > 0) {
+        next.floor = 2 * next.value;
+        next.unclipped_rounds = 0;
+    } else if (++next.unclipped_rounds == rounds_to_forget) {
+        next.floor /= 2;
+        next.unclipped_rounds = 0;
+    }
+    next.floor = std::clamp(next.floor, smallest_range, largest_range);
+    const double wanted = largest > 0 ? power_of_two_from(headroom * largest) : next.value;
+    next.value = std::clamp(wanted, next.floor, largest_range);
 }
 
 void ExactSum::publish(std::span<float> global) {

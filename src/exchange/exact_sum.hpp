@@ -36,6 +36,14 @@ struct ExchangeSetup {
     int ranks_per_node = 0;             // more ranks of a machine are taken as several nodes; 0: as many as there are
 };
 
+/// C of the next round where exchange.range = from_previous, and what it goes by: all that a checkpoint keeps of the exchange.
+struct NextRange {
+    double value = 0;                    // C
+    double floor = smallest_range;       // what rounds that clipped have shown to be needed; forgotten slowly
+    std::uint64_t unclipped_rounds = 0;  // since the floor last changed
+    friend bool operator==(const NextRange&, const NextRange&) = default;
+};
+
 /// W: the power of two that no weight of a silo may pass. UsageError where exchange.max_weight is too small.
 [[nodiscard]] std::uint64_t largest_weight(const ExchangeConfig& config, std::uint64_t largest_shard);
 
@@ -72,9 +80,9 @@ public:
     }
     [[nodiscard]] std::span<float> slice_of(Parameters& global) const { return slice_of(global.values.span()); }
 
-    /// C of the next round where exchange.range = from_previous: all that a checkpoint keeps of the exchange. Equal on all ranks.
-    [[nodiscard]] double next_range() const { return next_range_; }
-    void set_next_range(double range);
+    /// Equal on all ranks.
+    [[nodiscard]] const NextRange& next_range() const { return next_range_; }
+    void set_next_range(const NextRange& range);
     /// The encoding of the round in hand.
     [[nodiscard]] const EncodingPlan& plan() const { return plan_; }
     /// W: the largest weight that a silo may have.
@@ -126,7 +134,7 @@ private:
     ExchangeSetup setup_;
     Slices slices_;
     std::uint64_t max_weight_ = 1;
-    double next_range_ = 0;
+    NextRange next_range_;
     std::optional<Nodes> nodes_;
     std::string transport_;
     std::unique_ptr<RingSum> ring_;

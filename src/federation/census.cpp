@@ -35,15 +35,6 @@ Declaration declaration_from(const nlohmann::json& json) {
             .feature_names = json["feature_names"]};
 }
 
-// "" or the first name in which two lists differ: there may be hundreds.
-std::string difference(const std::vector<std::string>& a, const std::vector<std::string>& b) {
-    if (a.size() != b.size()) return fmt::format("there were {}, now {}", a.size(), b.size());
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        if (a[i] != b[i]) return fmt::format("number {} was \"{}\", now \"{}\"", i, a[i], b[i]);
-    }
-    return "";
-}
-
 Shard read_shard_of_silo(const std::filesystem::path& file) {
     require<DataError>(std::filesystem::exists(file),
                        "data.shards: there is no file {}, as seen from this rank; make shards with `silosum shard`", file.string());
@@ -51,6 +42,14 @@ Shard read_shard_of_silo(const std::filesystem::path& file) {
 }
 
 }  // namespace
+
+std::string difference(const std::vector<std::string>& a, const std::vector<std::string>& b) {
+    if (a.size() != b.size()) return fmt::format("there were {}, now {}", a.size(), b.size());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        if (a[i] != b[i]) return fmt::format("number {} was \"{}\", now \"{}\"", i, a[i], b[i]);
+    }
+    return "";
+}
 
 Declaration declaration_of(const Shard& shard) {
     return {.silo = {shard.silo, shard.path.string(), shard.fingerprint, shard.train.rows, shard.validation.rows, shard.test.rows},

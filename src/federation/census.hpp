@@ -21,6 +21,9 @@ struct SiloEntry {
     std::uint64_t test = 0;
 };
 
+/// "" or the first name in which two lists differ: there may be hundreds.
+[[nodiscard]] std::string difference(const std::vector<std::string>& a, const std::vector<std::string>& b);
+
 /// What a silo says of its shard to all others.
 struct Declaration {
     SiloEntry silo;

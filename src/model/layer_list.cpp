@@ -104,6 +104,7 @@ const std::vector<LayerRow>& layer_list() {
          "sets a share of the values to 0 in training and scales the others up",
          {{.name = "rate", .required = true, .low = 0, .high = 1, .whole = false, .high_is_open = true}},
          [](const LayerSpec& spec, const Shape& in) -> std::unique_ptr<Layer> {
+             require(static_cast<float>(spec.value("rate")) < 1, "a dropout rate of {} is 1 in single precision", spec.value("rate"));
              return std::make_unique<Dropout>(in, spec.value("rate"));
          }},
         {"flatten",
@@ -241,6 +242,9 @@ std::vector<std::unique_ptr<Layer>> build_layers(std::span<const LayerSpec> spec
     require(!shape.is_image && shape.size() == problem.outputs(),
             "the last layer, \"{}\", gives {}, but {} needs {}; end the layers with \"dense outputs\"", to_string(specs.back()),
             shape.text(), to_string(problem), vector_of(problem.outputs()).text());
+    require(!shape.is_reordered(),
+            "the layers end with the pixels of an image as outputs, whose order would be another than PyTorch's; end "
+            "them with \"dense outputs\"");
     require(has_parameters, "the model has nothing to learn: none of its layers has parameters");
     return layers;
 }

@@ -1,8 +1,19 @@
 #include "model/local_config.hpp"
 
+#include <cmath>
+
 #include <fmt/format.h>
 
 namespace silosum {
+
+namespace {
+
+// Kernels compute with floats: what is in range as a double must be so still.
+float in_float(double value) {
+    return static_cast<float>(value);
+}
+
+}  // namespace
 
 void LocalConfig::add_to(Options& options) {
     const auto sgd = [this] { return optimizer == "sgd"; };
@@ -27,15 +38,23 @@ void LocalConfig::add_to(Options& options) {
         .check([this] { return lr_min > lr ? fmt::format("must not be above local.lr = {}", lr) : ""; });
     options.add("local.warmup_rounds", &warmup_rounds, 0, between(0, 1e7), "First rounds in which the learning rate rises linearly.");
     options.add("local.optimizer", &optimizer, "sgd", "Optimiser of the silos.").one_of({"sgd", "adam"});
-    options.add("local.momentum", &momentum, 0, from_up_to(0, 1), "Momentum of SGD.").used_when(sgd, with_optimizer);
+    options.add("local.momentum", &momentum, 0, from_up_to(0, 1), "Momentum of SGD.").used_when(sgd, with_optimizer).check([this] {
+        return in_float(momentum) < 1 ? "" : "is 1 in single precision";
+    });
     options.add("local.nesterov", &nesterov, false, "Nesterov's form of the momentum.").used_when(sgd, with_optimizer).check([this] {
         return nesterov && momentum == 0 ? "needs local.momentum above 0" : "";
     });
     options.add("local.weight_decay", &weight_decay, 0, between(0, 1), "L2 weight decay, added to the gradient.");
     options.add("local.clip_norm", &clip_norm, 0, at_least(0), "Largest L2 norm of a step's gradient; 0 clips nothing.");
-    options.add("local.beta1", &beta1, 0.9, from_up_to(0, 1), "Decay of Adam's first moment.").used_when(adam, with_optimizer);
-    options.add("local.beta2", &beta2, 0.999, from_up_to(0, 1), "Decay of Adam's second moment.").used_when(adam, with_optimizer);
-    options.add("local.epsilon", &epsilon, 1e-8, above(0), "Adam's term against division by zero.").used_when(adam, with_optimizer);
+    options.add("local.beta1", &beta1, 0.9, from_up_to(0, 1), "Decay of Adam's first moment.")
+        .used_when(adam, with_optimizer)
+        .check([this] { return in_float(beta1) < 1 ? "" : "is 1 in single precision"; });
+    options.add("local.beta2", &beta2, 0.999, from_up_to(0, 1), "Decay of Adam's second moment.")
+        .used_when(adam, with_optimizer)
+        .check([this] { return in_float(beta2) < 1 ? "" : "is 1 in single precision"; });
+    options.add("local.epsilon", &epsilon, 1e-8, above(0), "Adam's term against division by zero.")
+        .used_when(adam, with_optimizer)
+        .check([this] { return std::isnormal(in_float(epsilon)) ? "" : "is 0 or infinite in single precision"; });
     options
         .add("local.state", &state, "reset",
              "Momentum and Adam's moments at the start of a round: reset, or keep those of the silo's last one.")

@@ -42,12 +42,6 @@ struct LocalConfig {
     [[nodiscard]] std::uint64_t batch_size_for(std::uint64_t samples) const {
         return batch_size == 0 || batch_size > samples ? samples : batch_size;
     }
-    /// Optimiser steps of a round on a shard; the last batch of an epoch may be short.
-    [[nodiscard]] std::uint64_t steps_for(std::uint64_t samples) const {
-        if (steps > 0 || samples == 0) return samples == 0 ? 0 : steps;
-        const std::uint64_t batch = batch_size_for(samples);
-        return epochs * ((samples + batch - 1) / batch);
-    }
 };
 
 }  // namespace silosum

@@ -58,6 +58,9 @@ void write_contents(const std::filesystem::path& path, const ModelDescription& d
     file.set_attribute("standardise", description.standardisation.kind);
     file.set_attribute("model_sha256", parameters.sha256());
     if (!description.class_names.empty()) file.write_strings("class_names", description.class_names);
+    if (!description.feature_names.empty()) file.write_strings("feature_names", description.feature_names);
+    if (!description.class_weights.empty())
+        file.write<float>("class_weights", {description.class_weights.size()}, std::span(description.class_weights));
     if (!description.standardisation.mean.empty()) {
         const auto mean = to_file_order(description.standardisation.mean, problem);
         const auto deviation = to_file_order(description.standardisation.deviation, problem);
@@ -185,6 +188,26 @@ std::vector<std::string> differences(const Layout& layout, std::span<const Offer
     return found;
 }
 
+// Kinds of layers without their numbers: another rate of dropout is the same model.
+std::vector<std::string> kinds_of(const std::string& layers) {
+    std::vector<std::string> found;
+    for (const LayerSpec& layer : layers_from_text(layers)) found.push_back(layer.kind);
+    return found;
+}
+
+// Tensors of the same shape may stand for other things.
+void check_same_use(const std::filesystem::path& path, const ModelDescription& model, const ModelDescription& here) {
+    require<DataError>(here.layers.empty() || kinds_of(model.layers) == kinds_of(here.layers),
+                       "{} holds another model than the one configured here: its layers are {}, not {}", path.string(), model.layers,
+                       here.layers);
+    const auto check_names = [&](const char* what, const std::vector<std::string>& there, const std::vector<std::string>& wanted) {
+        require<DataError>(there.empty() || wanted.empty() || there == wanted, "{} is of a model with other {}: {}; not {}", path.string(),
+                           what, join(there, ", "), join(wanted, ", "));
+    };
+    check_names("classes", model.class_names, here.class_names);
+    check_names("features", model.feature_names, here.feature_names);
+}
+
 Parameters take_parameters(const std::filesystem::path& path, const Layout& layout, std::span<const Offer> offers) {
     std::vector<std::string> found = differences(layout, offers);
     const std::size_t more = found.size() - std::min(found.size(), differences_shown);
@@ -236,6 +259,12 @@ Model load_model(const std::filesystem::path& path) {
     description.round = static_cast<std::uint64_t>(file.integer_attribute("round"));
     description.standardisation = read_standardisation(file, description.problem);
     if (file.has_dataset("class_names")) description.class_names = file.dataset("class_names").read_strings();
+    if (file.has_dataset("feature_names")) description.feature_names = file.dataset("feature_names").read_strings();
+    if (file.has_dataset("class_weights")) {
+        const auto dataset = file.dataset("class_weights");
+        description.class_weights.resize(dataset.size());
+        dataset.read(std::span(description.class_weights));
+    }
     model.parameters = read_parameters(file);
     model.sha256 = model.parameters.sha256();
     const std::string recorded = file.string_attribute("model_sha256");
@@ -252,7 +281,7 @@ void export_safetensors(const std::filesystem::path& path, const ModelDescriptio
     safetensors::write(path, views, metadata_of(description, parameters));
 }
 
-Parameters load_parameters(const std::filesystem::path& path, const Layout& layout) {
+Parameters load_parameters(const std::filesystem::path& path, const Layout& layout, const ModelDescription& description) {
     std::vector<Offer> offers;
     if (path.extension() == ".safetensors") {
         const safetensors::File file = safetensors::read(path);
@@ -264,7 +293,9 @@ Parameters load_parameters(const std::filesystem::path& path, const Layout& layo
     for (const Tensor& tensor : model.parameters.layout.tensors) {
         offers.push_back({tensor.name, tensor.shape, model.parameters.values.span().subspan(tensor.offset, tensor.size())});
     }
-    return take_parameters(path, layout, offers);
+    Parameters parameters = take_parameters(path, layout, offers);
+    check_same_use(path, model.description, description);
+    return parameters;
 }
 
 }  // namespace silosum

@@ -24,7 +24,9 @@ struct ModelDescription {
     std::string loss;
     std::uint64_t round = 0;  // rounds trained
     Standardisation standardisation;
-    std::vector<std::string> class_names;  // empty, or one a class
+    std::vector<std::string> class_names;    // empty, or one a class
+    std::vector<std::string> feature_names;  // empty, or one a feature
+    std::vector<float> class_weights;        // in the loss: empty, or one a class
 
     friend bool operator==(const ModelDescription&, const ModelDescription&) = default;
 };
@@ -49,7 +51,8 @@ void save_model(const std::filesystem::path& path, const ModelDescription& descr
 void export_safetensors(const std::filesystem::path& path, const ModelDescription& description, const Parameters& parameters);
 
 /// Parameters to start from, from a model file (.h5) or a .safetensors file with the same tensors in any order.
-/// DataError names the first tensors that differ, and any tensor with a value that is not finite.
-[[nodiscard]] Parameters load_parameters(const std::filesystem::path& path, const Layout& layout);
+/// DataError names the first tensors that differ, and any tensor with a value that is not finite. A model file must also have the same
+/// kinds of layers, and the same names of classes and features where both name them.
+[[nodiscard]] Parameters load_parameters(const std::filesystem::path& path, const Layout& layout, const ModelDescription& description);
 
 }  // namespace silosum

@@ -27,8 +27,16 @@ std::size_t flat_size(const Layer& layer) {
     return size;
 }
 
-std::size_t gradient_size(const ExecutionPlan& plan, const Optimizer& optimizer) {
-    return optimizer.is_plain_sgd() ? plan.gradient_prefix : plan.packed_size;
+// Whether dense layers add each sample's slope to their weights at once: no second pass over them, and no memory for a gradient. Every
+// addition is rounded to the weight, so of many samples the small slopes would be lost: those are summed apart first. Weight decay needs
+// a gradient too, as 1 - lr * weight_decay has few digits left, or none.
+bool steps_in_place(const Optimizer& optimizer, std::size_t samples) {
+    constexpr std::size_t most_samples = 64;
+    return optimizer.is_plain_sgd() && optimizer.settings().weight_decay == 0 && samples <= most_samples;
+}
+
+std::size_t gradient_size(const ExecutionPlan& plan, bool in_place) {
+    return in_place ? plan.gradient_prefix : plan.packed_size;
 }
 
 }  // namespace
@@ -66,16 +74,15 @@ void Sequential::set_class_weights(std::vector<float> weights) {
 kernels::LossSum Sequential::train_step(const Batch& batch, Optimizer& optimizer, double lr, const Random& dropout,
                                         std::uint64_t step_in_round) {
     make_room(batch.samples);
-    make_room_for_gradient(gradient_size(plan_, optimizer));
+    const bool in_place = steps_in_place(optimizer, batch.samples);
+    make_room_for_gradient(gradient_size(plan_, in_place));
     begin_training(dropout, step_in_round);
-    if (!optimizer.is_plain_sgd()) {
+    if (!in_place) {
         const auto sum = run_both(batch, {});
         optimizer.step(lr, parameters_.span(), gradient_.span().first(plan_.packed_size), *threads_);
         return sum;
     }
-    // Dense weights are stepped while their gradient is made: no second pass over them, and no memory for it.
-    const auto decay = static_cast<float>(1 - lr * optimizer.settings().weight_decay);
-    const auto sum = run_both(batch, {.steps_in_place = true, .scale = static_cast<float>(-lr), .decay = decay});
+    const auto sum = run_both(batch, {.steps_in_place = true, .scale = static_cast<float>(-lr), .decay = 1});
     for (const auto& step : plan_.steps) {
         const std::size_t size = step.layer->packed_size();
         if (size == 0 || step.layer->steps_in_place()) continue;
@@ -138,7 +145,7 @@ std::size_t Sequential::estimate_memory_bytes(std::span<const LayerSpec> layers,
                                               std::size_t batch_size, const OptimizerSettings& settings) {
     const auto built = build_layers(layers, problem);
     const auto plan = plan_execution(built, threads, batch_size);
-    const std::size_t gradient = gradient_size(plan, Optimizer(settings, 0));
+    const std::size_t gradient = gradient_size(plan, steps_in_place(Optimizer(settings, 0), batch_size));
     return (plan.packed_size * (1 + settings.state_vectors()) + gradient + plan.memory_size) * sizeof(float);
 }
 

@@ -213,7 +213,8 @@ void restore_checkpoint(const FoundCheckpoint& found, const RunIdentity& identit
     });
     federation.exchange->publish_first(federation.global);
     const auto& state = found.manifest;
-    federation.exchange->set_next_range(state.at("range"));
+    const auto& range = state.at("range");
+    federation.exchange->set_next_range({range.at("next"), range.at("floor"), range.at("unclipped_rounds")});
     stopping.set_state(stopping_from(state.at("stopping")));
 }
 
@@ -282,16 +283,20 @@ void Checkpointer::write_files(const std::filesystem::path& target, const RoundR
 }
 
 void Checkpointer::write_manifest(const std::filesystem::path& target, const RoundReport& report, const nlohmann::json& files) const {
+    const NextRange& range = federation_.exchange->next_range();
     nlohmann::json manifest{{"format", "silosum-checkpoint"},
                             {"version", checkpoint_version},
                             {"round", report.round.number},
                             {"stop_reason", report.stop_reason},
                             {"model_sha256", report.record.value("model_sha256", "")},
                             {"identity", identity_json(identity_)},
-                            {"range", federation_.exchange->next_range()},
+                            {"range", {{"next", range.value}, {"floor", range.floor}, {"unclipped_rounds", range.unclipped_rounds}}},
                             {"stopping", stopping_json(stopping_.state())},
                             {"files", files}};
     manifest["manifest_sha256"] = manifest_sha256(manifest);
+    // The record of the rounds that a resume will not train again.
+    const auto record = folder_.parent_path() / "metrics.jsonl";
+    if (std::filesystem::exists(record)) sync_to_disk(record);
     write_file_atomically(target / "manifest.json", manifest.dump(1) + "\n");
     // Its entry too is on the disk before an older checkpoint may go.
     sync_to_disk(folder_);

@@ -4,8 +4,11 @@
 #include <cstring>
 #include <string>
 
+#include <fmt/format.h>
+
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
+#include "comm/collectives.hpp"
 #include "io/atomic_file.hpp"
 
 namespace silosum {
@@ -14,21 +17,41 @@ namespace {
 
 std::string lines_up_to(const std::filesystem::path& file, std::uint64_t last_round) {
     std::string kept;
+    if (!std::filesystem::exists(file)) return kept;
     std::ifstream stream(file);
+    require<RuntimeError>(stream.good(), "cannot read {}: {}; move it away to go on without the record of earlier rounds", file.string(),
+                          std::strerror(errno));
+    std::uint64_t rounds = 0;
     for (std::string line; std::getline(stream, line);) {
         const auto json = nlohmann::json::parse(line, nullptr, false);
         // A line cut by a kill is of a round that is trained again.
         if (json.is_object() && json.contains("round") && json["round"].is_number_unsigned() &&
-            json["round"].get<std::uint64_t>() <= last_round)
+            json["round"].get<std::uint64_t>() <= last_round) {
             kept += line + "\n";
+            ++rounds;
+        }
     }
+    require<RuntimeError>(stream.eof() && !stream.bad(), "cannot read {} to its end", file.string());
+    if (rounds < last_round)
+        fmt::print(stderr, "silosum: warning: {} has the record of {} of the {} rounds before\n", file.string(), rounds, last_round);
     return kept;
 }
 
-nlohmann::ordered_json phases_json(const PhaseClock& clock) {
-    nlohmann::ordered_json json = nlohmann::ordered_json::object();
-    for (const auto& [phase, time] : clock.phases()) json[phase] = {{"wall", time.wall}, {"cpu", time.cpu}};
-    return json;
+// On rank 0: of each phase the longest time that a rank spent in it.
+nlohmann::ordered_json longest_phases(const Communicator& world, const PhaseClock& clock) {
+    nlohmann::ordered_json mine = nlohmann::ordered_json::object();
+    for (const auto& [phase, time] : clock.phases()) mine[phase] = {{"wall", time.wall}, {"cpu", time.cpu}};
+    nlohmann::ordered_json longest = mine;
+    for (const auto& text : gather_text(world, mine.dump(), 0)) {
+        const auto of_rank = nlohmann::ordered_json::parse(text);
+        for (const auto& [phase, times] : of_rank.items()) {
+            for (const auto& [kind, seconds] : times.items()) {
+                auto& most = longest[phase][kind];
+                if (!most.is_number() || seconds > most) most = seconds;
+            }
+        }
+    }
+    return longest;
 }
 
 }  // namespace
@@ -43,8 +66,9 @@ Recorder::Recorder(const Communicator& world, std::filesystem::path file, std::u
 }
 
 void Recorder::after_round(RoundReport& report) {
+    const auto phases = longest_phases(world_, report.clock);
     succeed_on_first(world_, [&] {
-        report.record["seconds"] = phases_json(report.clock);
+        report.record["seconds"] = phases;
         stream_ << report.record.dump() << '\n' << std::flush;
         require<RuntimeError>(stream_.good(), "cannot write {}: {}", file_.string(), std::strerror(errno));
     });

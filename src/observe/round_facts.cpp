@@ -40,7 +40,11 @@ void RoundFacts::after_round(RoundReport& report) {
     record["steps"] = sum.steps;
     record["range"] = sum.range;
     record["clipped"] = sum.clipped;
-    record["encoding_error_bound"] = sum.error_bound;
+    if (sum.clipped > 0) {
+        ++clipped_rounds_;
+        clipped_ += sum.clipped;
+    }
+    record["encoding_error_bound"] = sum.clipped == 0 ? nlohmann::ordered_json(sum.error_bound) : nlohmann::ordered_json();
     std::vector<std::uint64_t> bytes{federation_.exchange->bytes_sent()};
     all_reduce_sum(federation_.world, std::span<std::uint64_t>(bytes));
     record["bytes_sent"] = bytes[0];

@@ -11,8 +11,14 @@ public:
     explicit RoundFacts(Federation& federation) : federation_(federation) {}
     void after_round(RoundReport& report) override;
 
+    /// Rounds of this start in which updates were limited to the range, and how many coordinates were. Equal on all ranks.
+    [[nodiscard]] std::uint64_t clipped_rounds() const { return clipped_rounds_; }
+    [[nodiscard]] std::uint64_t clipped() const { return clipped_; }
+
 private:
     Federation& federation_;
+    std::uint64_t clipped_rounds_ = 0;
+    std::uint64_t clipped_ = 0;
 };
 
 }  // namespace silosum

@@ -31,7 +31,9 @@ double EncodingPlan::resolution(std::uint64_t weight_sum) const {
     return unit() / static_cast<double>(weight_sum);
 }
 double EncodingPlan::error_bound(std::uint64_t weight_sum) const {
-    return static_cast<double>(silos) / 2 * resolution(weight_sum);
+    // Words of 52 bits beside the sign: the product that is rounded to a word was itself rounded to halves.
+    const double units_of_silo = scale_bits + range_log2 >= double_bits ? 0.75 : 0.5;
+    return static_cast<double>(silos) * units_of_silo * resolution(weight_sum);
 }
 
 bool is_power_of_two(double value) {

@@ -23,7 +23,8 @@ struct EncodingPlan {
     [[nodiscard]] double unit() const;
     /// Step between two neighbouring means for this sum of weights.
     [[nodiscard]] double resolution(std::uint64_t weight_sum) const;
-    /// Largest error of a coordinate of the mean from rounding, when nothing was clipped: each silo is off by half a unit.
+    /// Largest error of a coordinate of the mean from rounding, when nothing was clipped: each silo is off by half a unit,
+    /// or three quarters where words have as many bits as doubles.
     [[nodiscard]] double error_bound(std::uint64_t weight_sum) const;
 };
 

@@ -141,6 +141,16 @@ TEST_F(OptionsTest, AKeyThatTheChosenPartsDoNotUseIsRefused) {
                 ElementsAre(testing::AllOf(HasSubstr("local.momentum is not used with local.optimizer = adam"), HasSubstr("remove it"))));
 }
 
+// A sweep over flags needs no other file.
+TEST_F(OptionsTest, AFlagPutsAwayWhatTheFileSaysForThePartItReplaces) {
+    EXPECT_THAT(load("[local]\nmomentum = 0.9\n", {"--local.optimizer", "adam"}), IsEmpty());
+    EXPECT_EQ(momentum, 0);
+    EXPECT_THAT(load("[local]\noptimizer = adam\n", {"--local.momentum", "0.9"}),
+                ElementsAre(HasSubstr("local.momentum is not used with local.optimizer = adam")));
+    EXPECT_THAT(load("[local]\noptimizer = adam\nmomentum = 0.9\n", {"--local.lr", "1"}),
+                ElementsAre(HasSubstr("local.momentum is not used with local.optimizer = adam")));
+}
+
 TEST_F(OptionsTest, AKeyLeftAloneIsNeverCalledUnused) {
     EXPECT_THAT(load("[local]\noptimizer = adam\n"), IsEmpty());
 }

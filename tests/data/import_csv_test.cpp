@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -126,12 +127,50 @@ TEST_F(ImportCsv, ManyWordsAreNotTakenForCategories) {
 
 TEST_F(ImportCsv, MissingValuesAreAnErrorUnlessChosen) {
     write("a.csv", "age,colour,y\n1,red,a\nNA,red,b\n3,?,b\n,blue,a\n5,red,\n6,red,b\n");
-    EXPECT_THAT(refusal<DataError>(), HasSubstr("age 2 (first in line 3), colour 1 (first in line 4), y 1 (first in line 6)"));
+    EXPECT_THAT(refusal<DataError>(), HasSubstr("1 of 6 rows have no label (the column \"y\", first in line 6): --missing drop"));
     settings_.missing = MissingPolicy::drop;
     const Source dropped = import();
     EXPECT_EQ(dropped.rows.rows, 2U);
     EXPECT_THAT(notes_, Contains("missing values: dropped 4 of 6 rows"));
     EXPECT_THAT(dropped.feature_names, ElementsAre("age", "colour=red")) << "blue has gone with its row";
+}
+
+TEST_F(ImportCsv, MissingFeaturesAreToldWithTheirFirstLines) {
+    write("a.csv", "age,colour,y\n1,red,a\nNA,red,b\n3,?,b\n,blue,a\n");
+    EXPECT_THAT(refusal<DataError>(), HasSubstr("age 2 (first in line 3), colour 1 (first in line 4): choose --missing drop"));
+}
+
+// Two sites often have a table of the same name: pooling them in silence is what a federation must never do.
+TEST_F(ImportCsv, TwoFilesAreNeverOneSilo) {
+    std::filesystem::create_directory(folder_ / "north");
+    std::filesystem::create_directory(folder_ / "south");
+    write("north/data.csv", "age,y\n1,a\n2,b\n");
+    write("south/data.csv", "age,y\n3,a\n4,b\n");
+    settings_.file_is_silo = true;
+    EXPECT_THAT(refusal<UsageError>(), HasSubstr("south/data.csv would both be the silo \"data\": rename one"));
+    settings_.file_is_silo = false;
+    EXPECT_EQ(import().rows.rows, 4U);
+    settings_.files[1] = folder_ / "north" / ".." / "north" / "data.csv";
+    EXPECT_THAT(refusal<UsageError>(), HasSubstr("are the same file: give it once"));
+}
+
+TEST_F(ImportCsv, NumbersThatAreHardlyEverTheSameAreNoClasses) {
+    std::string rows = "age,y\n";
+    for (int i = 0; i < 60; ++i) rows += fmt::format("{},{}\n", i % 7, i);
+    write("a.csv", rows);
+    settings_.task = "classification";
+    EXPECT_THAT(refusal<DataError>(), HasSubstr("has 60 different numbers in 60 rows"));
+    settings_.task = "regression";
+    EXPECT_EQ(import().rows.targets.size(), 60U);
+}
+
+TEST_F(ImportCsv, TheLabelCannotBeLeftOut) {
+    write("a.csv", "age,y\n1,a\n2,b\n");
+    settings_.ignore = {"y"};
+    EXPECT_THAT(refusal<UsageError>(), HasSubstr("--ignore y"));
+    settings_.ignore = {"age"};
+    settings_.silo_column = "age";
+    EXPECT_THAT(refusal<UsageError>(), HasSubstr("--split by:COLUMN age and --ignore age"));
 }
 
 TEST_F(ImportCsv, MeanKeepsRowsForTheSilosToFill) {

@@ -241,6 +241,13 @@ TEST_F(BadShard, ShapesThatDisagree) {
                 HasSubstr("/train/x has 1 dimensions"));
 }
 
+TEST_F(BadShard, GroupsThatAreAlmostSplits) {
+    for (const auto& [name, meant] : {std::pair<const char*, const char*>{"val", "validation"}, {"Test", "test"}, {"training", "train"}}) {
+        EXPECT_THAT(message_without([name = name](hdf5::File& file) { file.create_group(name); }),
+                    HasSubstr(fmt::format("has a group \"{}\": did you mean \"{}\"?", name, meant)));
+    }
+}
+
 TEST_F(BadShard, NothingToTrainOn) {
     EXPECT_THAT(message_without([](hdf5::File&) {}), HasSubstr("bad.h5 has no group \"train\""));
     EXPECT_THAT(message_without([](hdf5::File& file) { add_split(file, "train", {}, 2, {}); }), HasSubstr("the train set is empty"));

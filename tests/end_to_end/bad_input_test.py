@@ -210,11 +210,15 @@ class BadShards(BadInput):
         self.refused(DATA, "data.shards", self.folder / "nowhere", flags=["--data.shards", self.folder / "nowhere"])
         self.refused(DATA, "data.shards", "matches no file", flags=["--data.shards", self.folder / "nothing-*.h5"], ranks=(3,))
 
-    def test_a_common_test_of_another_shape(self):
+    def test_a_common_test_of_another_shape_or_with_other_names(self):
         write_table(self.folder / "wide.csv", columns=("a", "b", "c", "d"))
         self.make_shards(self.folder / "wide.csv", self.folder / "wide")
         test = self.folder / "wide" / "silo-x.h5"
         self.refused(DATA, "eval.common_test", test, "3 features", "4 features", flags=["--eval.common_test", test])
+        write_table(self.folder / "other.csv", labels=("alive", "dead"))
+        self.make_shards(self.folder / "other.csv", self.folder / "other")
+        test = self.folder / "other" / "silo-x.h5"
+        self.refused(DATA, "eval.common_test", test, "other names of classes", flags=["--eval.common_test", test])
 
     def test_shards_made_by_h5py(self):
         """What only other programs write: floats as labels, a missing dataset, rows that do not match, a shard without rows."""
@@ -334,6 +338,30 @@ class BadPlaces(BadInput):
         if os.geteuid() != 0:
             place.mkdir(mode=0o500)
         self.refused(RUNTIME, place, flags=["--run.dir", place], ranks=(3,))
+
+    def test_a_run_folder_with_files_of_the_user(self):
+        """A configuration that lies in the folder of its run, and a model from elsewhere: neither is overwritten."""
+        place = self.folder / "experiment"
+        place.mkdir()
+        own = place / "config.cfg"
+        own.write_text("# mine\n" + self.config.read_text().replace("= shards", f"= {self.folder / 'shards'}"))
+        for way in ([], ["--run.resume", "auto"], ["--run.overwrite", "true"]):
+            self.refused(USAGE, own, "not from a run of silosum", "--run.dir", config=own, flags=["--run.dir", place, *way], ranks=(2,))
+        self.assertTrue(own.read_text().startswith("# mine\n"))
+        own.unlink()
+        (place / "model.h5").write_text("precious")
+        self.refused(USAGE, place / "model.h5", "not from a run of silosum", flags=["--run.dir", place, "--run.overwrite", "true"], ranks=(2,))
+        self.assertEqual((place / "model.h5").read_text(), "precious")
+
+    def test_a_run_folder_among_the_shards(self):
+        self.refused(USAGE, self.folder / "shards", "is the folder of the shards", flags=["--run.dir", self.folder / "shards"])
+
+    @unittest.skipIf(os.geteuid() != 0, "needs another user's folder")
+    def test_a_run_folder_that_belongs_to_somebody_else(self):
+        self.folder.chmod(0o755)
+        place = self.folder / "closed"
+        place.mkdir(mode=0o555)
+        self.refused(RUNTIME, place, "Permission denied", flags=["--run.dir", place], user="nobody", ranks=(1,))
 
     def test_a_run_folder_that_another_job_uses(self):
         flags = ["--run.dir", self.folder / "run", "--run.rounds", "100000", "--run.progress", "none", "--checkpoint.every", "0"]

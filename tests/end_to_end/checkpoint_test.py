@@ -128,10 +128,20 @@ class Damage(Resume):
         self.go("--run.rounds", 2)
         for number in (1, 2):
             (self.checkpoint(number) / "manifest.json").unlink()
+        before = self.files()
+        message = self.message(self.resume(code=USAGE))
+        self.assertIn("its checkpoints are gone", message)
+        self.assertEqual(self.files(), before)
+        for name in ("model.h5", "summary.json"):  # as where the run was killed
+            (self.folder / "run" / name).unlink()
+        (self.folder / "run" / "best.h5").write_text("of the start before")
+        (self.folder / "run" / ".model.h5.12345.tmp").write_text("cut by the kill")
         result = self.resume()
         self.assertEqual(result.err, "")
         self.assertNotIn("resumed", result.out)
         self.check_whole()
+        self.assertFalse((self.folder / "run" / ".model.h5.12345.tmp").exists())
+        self.assertNotEqual((self.folder / "run" / "best.h5").read_bytes(), b"of the start before")
         self.assertEqual(self.names(), ["round-000005", "round-000006"])
 
 

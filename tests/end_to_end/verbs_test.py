@@ -3,7 +3,9 @@
 import csv
 import json
 import math
+import pathlib
 import random
+import shutil
 import subprocess
 import unittest
 
@@ -150,6 +152,30 @@ class Journeys(harness.EndToEnd):
         self.assertIn("File too large", done.stderr)
         self.assertEqual({path.name: path.read_bytes() for path in out.iterdir()}, before)
 
+    def test_outputs_never_replace_inputs_shards_or_models(self):
+        shards = self.image_shards(2, rows=100)
+        config = self.write_config(CONFIG.format(model="softmax", lr=0.1).replace("standardise = federated", "").replace("rounds = 12", "rounds = 1"))
+        self.train(config, 1)
+        model, shard, other = self.folder / "run" / "model.h5", shards / "silo-000.h5", shards / "silo-001.h5"
+        before = [path.read_bytes() for path in (model, shard, other)]
+        for out, words in ((model, "is the file that --model names"), (shard, "is the file that --data names"), (other, "holds a shard")):
+            self.assertIn(words, self.verb("predict", "--model", model, "--data", shard, "--out", out, code=2).err)
+        best = shutil.copy(model, self.folder / "best.h5")
+        for out, words in ((model, "is the file that --model names"), (shard, "holds a shard"), (best, "holds a model")):
+            self.assertIn(words, self.verb("export", "--model", model, "--out", out, code=2).err)
+        self.assertEqual([path.read_bytes() for path in (model, shard, other)], before)
+        self.assertIn("is no file", self.verb("export", "--model", model, "--out", "/dev/null", code=2).err)
+        self.assertTrue(pathlib.Path("/dev/null").is_char_device())
+        self.verb("export", "--model", model, "--out", self.folder / "model.safetensors")
+        self.verb("export", "--model", model, "--out", self.folder / "model.safetensors")
+
+    def test_output_that_cannot_be_printed_is_an_error(self):
+        shards = self.image_shards(2, rows=100)
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(harness.command(["inspect", shards]), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn("standard output cannot be written: No space left on device", done.stderr)
+
     def test_a_table_with_two_classes(self):
         test, shard, predictions = self.from_table_to_predictions("binary", "linear", 0.1)
         self.assertGreater(test["accuracy"], 0.85)
@@ -172,6 +198,7 @@ class Journeys(harness.EndToEnd):
         self.assertGreater(self.summary()["common_test"]["accuracy"], 0.5)
         model = self.folder / "run" / "model.h5"
         measured = json.loads(self.verb("evaluate", "--json", "--model", model, "--data", shards / "test.h5").out)
+        self.assertEqual(len(json.loads(self.verb("evaluate", "--json", "--model", model, "--data", shards).out)["shards"]), 4)
         self.assertAlmostEqual(measured["overall"]["accuracy"], self.summary()["common_test"]["accuracy"], delta=1e-12)
         out = self.folder / "predictions.csv"
         self.verb("predict", "--model", model, "--data", shards / "test.h5", "--out", out)

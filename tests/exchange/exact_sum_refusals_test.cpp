@@ -116,7 +116,7 @@ TEST_F(ExactSumRefusals, WithoutAnyWeightTheRoundIsRefusedAndTheModelStays) {
         c.config.range = range;
         ExactSum exchange(world, c.config, c.setup(world));
         std::vector<float> model = c.first_model();
-        const double range_before = exchange.next_range();
+        const NextRange range_before = exchange.next_range();
         const Round round = c.round();
         exchange.begin(round);
         const auto local = c.local(0, model, 1);

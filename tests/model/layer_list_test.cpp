@@ -84,6 +84,9 @@ TEST(LayerList, ShapesThatDoNotFitAreNamed) {
                 refused("the last layer, \"dense 4\", gives 4 values, but classification into 3 classes of 6x7 features needs 3 values"));
     EXPECT_THAT(build("conv 3 3", grey), refused("gives 4x5 image of 3 channels"));
     EXPECT_THAT(build("relu", classes_of({3}, 3)), refused("nothing to learn"));
+    EXPECT_THAT(build("conv 2 2, flatten", classes_of({3, 3}, 8)), refused("the layers end with the pixels of an image"));
+    EXPECT_THAT(build("conv 8 3, flatten", classes_of({3, 3}, 8)), testing::Not(testing::Throws<Error>()));
+    EXPECT_THAT(build("dropout 0.99999999, dense outputs", grey), refused("is 1 in single precision"));
     EXPECT_THAT(
         [&] {
             (void)build_layers(layers_from("dense outputs"), classes_of({2, 3, 4, 5}, 3));

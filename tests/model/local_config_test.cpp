@@ -34,10 +34,6 @@ TEST(LocalConfig, DefaultsArePlainSgdForOneEpoch) {
 }
 
 TEST(LocalConfig, StepsOfARoundFollowFromShardAndBatch) {
-    EXPECT_EQ(Loaded({"--local.epochs", "2", "--local.batch_size", "10"}).config.steps_for(25), 6U);
-    EXPECT_EQ(Loaded({"--local.epochs", "3", "--local.batch_size", "0"}).config.steps_for(25), 3U);
-    EXPECT_EQ(Loaded({"--local.steps", "7"}).config.steps_for(25), 7U);
-    EXPECT_EQ(Loaded({}).config.steps_for(0), 0U);
     EXPECT_EQ(Loaded({}).config.batch_size_for(5), 5U);
 }
 

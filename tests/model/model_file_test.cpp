@@ -50,6 +50,8 @@ ModelDescription description() {
         made.standardisation.deviation.push_back(1 + 0.01 * f);
     }
     made.class_names = {"a", "b, c", "\xC3\xA9", "d"};
+    for (int f = 0; f < 36; ++f) made.feature_names.push_back(fmt::format("f{}", f));
+    made.class_weights = {1, 0.5F, 2, 1};
     return made;
 }
 
@@ -169,7 +171,7 @@ TEST_F(ModelFile, SafetensorsHoldTheSameModel) {
     EXPECT_EQ(file.metadata.at("layers"), description().layers);
     EXPECT_EQ(file.metadata.at("model_sha256"), parameters.sha256());
     EXPECT_EQ(file.metadata.at("feature_shape"), "[3,3,4]");
-    expect_same_values(load_parameters(exported, small_layout()), parameters);
+    expect_same_values(load_parameters(exported, small_layout(), description()), parameters);
 }
 
 TEST_F(ModelFile, ParametersStartFromTensorsInAnyOrder) {
@@ -180,9 +182,9 @@ TEST_F(ModelFile, ParametersStartFromTensorsInAnyOrder) {
     }
     const auto file = folder_ / "pytorch.safetensors";
     safetensors::write(file, views, {});
-    expect_same_values(load_parameters(file, small_layout()), parameters);
+    expect_same_values(load_parameters(file, small_layout(), description()), parameters);
     save_model(path_, description(), parameters);
-    expect_same_values(load_parameters(path_, small_layout()), parameters);
+    expect_same_values(load_parameters(path_, small_layout(), description()), parameters);
 }
 
 TEST_F(ModelFile, ParametersOfAnotherModelAreRefusedByName) {
@@ -192,21 +194,39 @@ TEST_F(ModelFile, ParametersOfAnotherModelAreRefusedByName) {
     other.add("0.bias", {5});
     other.add("4.weight", {2});
     EXPECT_THAT(
-        [&] { (void)load_parameters(path_, other); },
+        [&] { (void)load_parameters(path_, other, description()); },
         ThrowsMessage<DataError>(AllOf(HasSubstr("0.bias: (5) here, (2) there"), HasSubstr("4.weight: (2) here, missing there"),
                                        HasSubstr("3.bias: missing here, (4) there"), Not(HasSubstr("0.weight")), Not(HasSubstr("more")))));
     Layout none;
     for (int i = 0; i < 9; ++i) none.add(fmt::format("layer{}", i), {1});
-    EXPECT_THAT([&] { (void)load_parameters(path_, none); },
+    EXPECT_THAT([&] { (void)load_parameters(path_, none, description()); },
                 ThrowsMessage<DataError>(AllOf(HasSubstr("layer4"), Not(HasSubstr("layer5")), HasSubstr("and 8 more"))));
-    EXPECT_THAT([&] { (void)load_parameters("model.pt", other); }, ThrowsMessage<DataError>(HasSubstr("a .h5 or .safetensors file")));
+    EXPECT_THAT([&] { (void)load_parameters("model.pt", other, description()); },
+                ThrowsMessage<DataError>(HasSubstr("a .h5 or .safetensors file")));
+}
+
+// The tensors are the same, what they stand for is not.
+TEST_F(ModelFile, ParametersForAnotherUseAreRefused) {
+    save_model(path_, description(), counted_parameters(small_layout()));
+    const auto refused = [&](auto&& change, const std::string& words) {
+        ModelDescription here = description();
+        change(here);
+        EXPECT_THAT([&] { (void)load_parameters(path_, small_layout(), here); }, ThrowsMessage<DataError>(HasSubstr(words)));
+    };
+    refused([](auto& here) { std::swap(here.class_names[0], here.class_names[1]); }, "other classes");
+    refused([](auto& here) { std::swap(here.feature_names[0], here.feature_names[1]); }, "other features");
+    refused([](auto& here) { here.layers = "conv 2 1, tanh, flatten, dense outputs"; }, "its layers are conv 2 1, relu");
+    ModelDescription nameless = description();
+    nameless.class_names.clear();
+    nameless.feature_names.clear();
+    expect_same_values(load_parameters(path_, small_layout(), nameless), counted_parameters(small_layout()));
 }
 
 TEST_F(ModelFile, ParametersThatAreNotFiniteAreRefused) {
     Parameters parameters = counted_parameters(small_layout());
     parameters.values[7] = std::numeric_limits<float>::infinity();
     save_model(path_, description(), parameters);
-    EXPECT_THAT([&] { (void)load_parameters(path_, small_layout()); },
+    EXPECT_THAT([&] { (void)load_parameters(path_, small_layout(), description()); },
                 ThrowsMessage<DataError>(HasSubstr("\"0.bias\" holds values that are not finite")));
 }
 

@@ -148,36 +148,69 @@ TEST(Sequential, InitialValuesFollowFromTheSeed) {
     EXPECT_FALSE(same_bits(a, b));
 }
 
-// A step fused into the backward pass is decay * w - lr * g with one rounding fewer than gradient and step apart.
+// A step fused into the backward pass is w - lr * g with one rounding fewer than gradient and step apart.
 TEST(Sequential, FusedStepEqualsGradientThenStep) {
     const Samples samples(colour, 6);
     const Random dropout(4, Purpose::dropout, 1, 2);
     constexpr double lr = 0.1;
-    constexpr double weight_decay = 0.3;
     Sequential model(layers_from(everything), colour, "auto", one_thread, 6);
     const auto before = test::some_parameters(model);
     std::vector<float> gradient(before.size());
     model.load(before);
     (void)model.gradient(samples.batch, gradient, dropout, 0);
     EXPECT_TRUE(same_bits(stored(model), before));
-    Optimizer optimizer = model.make_optimizer({.weight_decay = weight_decay});
+    Optimizer optimizer = model.make_optimizer({});
     ASSERT_TRUE(optimizer.is_plain_sgd());
     (void)model.train_step(samples.batch, optimizer, lr, dropout, 0);
     const auto after = stored(model);
     for (std::size_t i = 0; i < before.size(); ++i) {
-        const double step = lr * (static_cast<double>(gradient[i]) + weight_decay * static_cast<double>(before[i]));
+        const double step = lr * static_cast<double>(gradient[i]);
         // Each sample's term is rounded into a sum that may be as large as the weight, the step, or terms of 0.01 that cancel.
         const double size = std::abs(static_cast<double>(before[i])) + std::abs(step) + lr * 0.01;
         ASSERT_NEAR(after[i], static_cast<double>(before[i]) - step, 4e-7 * size) << i;
     }
 }
 
+// Added one by one, slopes that are small beside a weight would round away.
+TEST(Sequential, SmallSlopesOfManySamplesMoveLargeWeights) {
+    constexpr std::size_t count = 4096;
+    Samples samples(classes_of({8}, 3), count);
+    Sequential model(layers_from("dense outputs"), classes_of({8}, 3), "auto", one_thread, count);
+    std::vector<float> before(model.layout().size(), 100.0F);
+    std::vector<float> gradient(before.size());
+    const Random none(1, Purpose::dropout, 0, 0);
+    model.load(before);
+    (void)model.gradient(samples.batch, gradient, none, 0);
+    Optimizer optimizer = model.make_optimizer({});
+    constexpr double lr = 0.1;
+    (void)model.train_step(samples.batch, optimizer, lr, none, 0);
+    const auto after = stored(model);
+    for (std::size_t i = 0; i < before.size(); ++i) {
+        // One rounding of the weight, half of its last place: 2^-18 at 100.
+        ASSERT_NEAR(static_cast<double>(after[i]) - 100, -lr * static_cast<double>(gradient[i]), 0x1p-18 * 1.01) << i;
+    }
+}
+
+// 1 - lr * weight_decay is 1 in single precision: the decay must not be lost.
+TEST(Sequential, SmallWeightDecayIsNotLost) {
+    const Samples samples(classes_of({8}, 3), 4);
+    const auto moved = [&](double weight_decay) {
+        Sequential model(layers_from("dense outputs"), classes_of({8}, 3), "auto", one_thread, 4);
+        model.load(std::vector<float>(model.layout().size(), 1e-3F));
+        const Random none(1, Purpose::dropout, 0, 0);
+        Optimizer optimizer = model.make_optimizer({.weight_decay = weight_decay});
+        for (std::uint64_t step = 0; step < 1000; ++step) (void)model.train_step(samples.batch, optimizer, 1e-3, none, step);
+        return stored(model);
+    };
+    EXPECT_FALSE(same_bits(moved(1e-5), moved(0)));
+}
+
 // The path with a gradient buffer does the same step: clipping that never acts changes the path, not the result.
 TEST(Sequential, PlainAndBufferedStepsAgree) {
     const Samples samples(colour, 12);
     Sequential model(layers_from(everything), colour, "auto", one_thread, 4);
-    const auto plain = trained(model, samples, {.weight_decay = 0.1}, 4);
-    const auto buffered = trained(model, samples, {.weight_decay = 0.1, .clip_norm = 1e30}, 4);
+    const auto plain = trained(model, samples, {}, 4);
+    const auto buffered = trained(model, samples, {.clip_norm = 1e30}, 4);
     for (std::size_t i = 0; i < plain.size(); ++i) ASSERT_NEAR(plain[i], buffered[i], 1e-5) << i;
     EXPECT_FALSE(same_bits(plain, test::some_parameters(model)));
 }

@@ -1,0 +1,38 @@
+#include "commands/output_file.hpp"
+
+#include <system_error>
+
+#include "base/error.hpp"
+#include "io/hdf5.hpp"
+
+namespace silosum {
+
+namespace {
+
+// "silosum-shard" and the like; empty for a file of another kind.
+std::string format_of(const std::filesystem::path& file) {
+    try {
+        const auto opened = hdf5::open_file(file);
+        return opened.has_attribute("format") ? opened.string_attribute("format") : "";
+    } catch (const Error&) {
+        return "";
+    }
+}
+
+}  // namespace
+
+void check_output(const std::filesystem::path& out, const std::vector<std::pair<std::string, std::filesystem::path>>& inputs) {
+    std::error_code ignored;  // what is not there is not the same
+    for (const auto& [flag, input] : inputs) {
+        require(!std::filesystem::equivalent(out, input, ignored), "--out {} is the file that {} names: choose another", out.string(),
+                flag);
+    }
+    if (!std::filesystem::exists(out, ignored)) return;
+    require(std::filesystem::is_regular_file(out, ignored), "--out {} is no file: it would be replaced by one; choose another",
+            out.string());
+    const std::string format = format_of(out);
+    require(format != "silosum-shard" && format != "silosum-model", "--out {} holds a {}: choose another, or remove it first", out.string(),
+            format == "silosum-shard" ? "shard" : "model");
+}
+
+}  // namespace silosum
