@@ -1,15 +1,20 @@
 #include "base/process.hpp"
 
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
+
+#include "base/error.hpp"
 
 namespace silosum {
 
@@ -56,6 +61,11 @@ std::size_t peak_resident_bytes() {
 
 void watch_stop_signals() {
     for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) std::signal(signal, remember_signal);
+}
+
+void keep_memory_private() {
+    const rlimit none{0, 0};
+    require<RuntimeError>(::setrlimit(RLIMIT_CORE, &none) == 0, "core dumps cannot be switched off: {}", std::strerror(errno));
 }
 
 int stop_signal() {

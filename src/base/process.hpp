@@ -14,6 +14,9 @@ namespace silosum {
 
 /// From now on SIGTERM, SIGINT and SIGUSR1 only set a flag; a second SIGINT or SIGTERM ends the process as usual.
 void watch_stop_signals();
+
+/// From now on the process leaves no core dump: keys, updates and rows would be in it.
+void keep_memory_private();
 /// The signal that asked to stop, or 0.
 [[nodiscard]] int stop_signal();
 

@@ -22,21 +22,21 @@ namespace silosum {
 template <class Word>
 class SlicePipeline {
 public:
-    /// Collective. step_bytes: what a rank gives in one step to all others together; memory is four times that. The communicator must
-    /// outlive it.
-    SlicePipeline(const Communicator& communicator, const Nodes& nodes, const Slices& slices, std::size_t step_bytes)
-        : communicator_(&communicator), nodes_(nodes), slices_(slices) {
+    /// Collective. step_bytes: what a rank gives in one step to all others together; memory is four times that. extra: words that travel
+    /// behind the words of every chunk. The communicator must outlive it.
+    SlicePipeline(const Communicator& communicator, const Nodes& nodes, const Slices& slices, std::size_t step_bytes, std::size_t extra = 0)
+        : communicator_(&communicator), nodes_(nodes), slices_(slices), extra_(extra) {
         const std::size_t ranks = static_cast<std::size_t>(communicator.size());
         const std::size_t wanted = step_bytes / ranks / sizeof(Word) / Slices::block * Slices::block;
         chunk_ = std::clamp(wanted, Slices::block, std::max(Slices::block, slices.largest()));
         const std::size_t neighbours = nodes.ranks_of(nodes.of(communicator.rank())).size();
-        const std::size_t all_outs = depth * ranks * chunk_;  // of one rank, (depth, owner, chunk)
+        const std::size_t all_outs = depth * ranks * place();  // of one rank, (depth, owner, chunk)
         std::size_t most_neighbours = 0;
         for (std::size_t node = 0; node < nodes.count(); ++node) most_neighbours = std::max(most_neighbours, nodes.ranks_of(node).size());
         outs_ = most_neighbours > 1 ? shared_buffer<Word>(communicator, nodes, most_neighbours * all_outs) : Buffer<Word>(all_outs);
         for (std::size_t k = 0; k < depth; ++k) {
             slots_[k] = std::make_unique<Slot>(communicator);
-            slots_[k]->in = Buffer<Word>((ranks - neighbours) * chunk_);
+            slots_[k]->in = Buffer<Word>((ranks - neighbours) * place());
         }
     }
     ~SlicePipeline() {
@@ -53,7 +53,8 @@ public:
     SlicePipeline& operator=(const SlicePipeline&) = delete;
 
     /// Collective. gives[r]: whether rank r has words; the same on all ranks; others count as zero.
-    /// source(begin, n, scratch) returns n words from coordinate `begin`: filled into scratch, or elsewhere and kept until the end.
+    /// source(begin, n, scratch) returns n words from coordinate `begin`, and the extra ones behind: filled into scratch, or elsewhere and
+    /// kept until the end.
     /// sink(begin, n, parts) gets the words of all ranks that give, for n coordinates of this rank's slice, chunk after chunk.
     /// Returns the bytes that others have from this rank.
     template <class Source, class Sink>
@@ -86,6 +87,8 @@ private:
         Transfers receiving;
     };
 
+    // Words of a chunk in a buffer.
+    [[nodiscard]] std::size_t place() const { return chunk_ + extra_; }
     static std::size_t index(int rank) { return static_cast<std::size_t>(rank); }
     Slot& slot(std::size_t step) { return *slots_[step % depth]; }
     // Coordinates of a rank's slice that belong to a step.
@@ -98,7 +101,7 @@ private:
     // Where a rank of this node leaves its words for an owner.
     Word* out(int from, int owner, std::size_t step) {
         const std::size_t ranks = index(communicator_->size());
-        return outs_.data() + ((nodes_.place(from) * depth + step % depth) * ranks + index(owner)) * chunk_;
+        return outs_.data() + ((nodes_.place(from) * depth + step % depth) * ranks + index(owner)) * place();
     }
 
     void receive(std::size_t step, const std::vector<bool>& gives) {
@@ -111,7 +114,7 @@ private:
             if (is_neighbour(from)) {
                 slot(step).receiving.expect(words_ready, from);
             } else {
-                slot(step).receiving.receive(slot(step).in.data() + messages++ * chunk_, n * sizeof(Word), from);
+                slot(step).receiving.receive(slot(step).in.data() + messages++ * place(), (n + extra_) * sizeof(Word), from);
             }
         }
     }
@@ -131,13 +134,13 @@ private:
                 continue;
             }
             if (is_neighbour(to)) {
-                if (words != scratch) std::copy_n(words, n, scratch);
+                if (words != scratch) std::copy_n(words, n + extra_, scratch);
                 s.sending.signal(words_ready, to);
                 s.sending.expect(words_taken, to);
             } else {
-                s.sending.send(words, n * sizeof(Word), to);
+                s.sending.send(words, (n + extra_) * sizeof(Word), to);
             }
-            sent_ += n * sizeof(Word);
+            sent_ += (n + extra_) * sizeof(Word);
         }
     }
 
@@ -152,7 +155,7 @@ private:
         if (gives[index(me)]) parts_.push_back(s.own);
         for (int distance = 1; distance < communicator_->size(); ++distance) {
             const int from = reverse_partner(distance);
-            if (gives[index(from)]) parts_.push_back(is_neighbour(from) ? out(from, me, step) : s.in.data() + messages++ * chunk_);
+            if (gives[index(from)]) parts_.push_back(is_neighbour(from) ? out(from, me, step) : s.in.data() + messages++ * place());
         }
         sink(first(me, step), count(me, step), std::span<const Word* const>(parts_));
         for (int distance = 1; distance < communicator_->size(); ++distance) {
@@ -165,6 +168,7 @@ private:
     Nodes nodes_;
     Slices slices_;
     std::size_t chunk_ = 0;
+    std::size_t extra_ = 0;
     std::size_t sent_ = 0;
     Buffer<Word> outs_;  // of all ranks of this node, (place, depth, owner, chunk)
     std::array<std::unique_ptr<Slot>, depth> slots_;

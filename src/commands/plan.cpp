@@ -53,7 +53,7 @@ void print_exchange(const RunConfig& config, const Census& census) {
     const std::size_t silos = Selection(config.selection, census.silos.size(), config.run.seed).silos_per_round();
     const std::uint64_t weight = largest_weight(config.exchange, census.largest_train());
     const auto plan = plan_encoding(static_cast<unsigned>(config.exchange.ring_bits), silos, config.exchange.range_value, weight);
-    const std::uint64_t weight_sum = config.exchange.is_uniform() ? silos : census.rows(&SiloEntry::train) * silos / census.silos.size();
+    const std::uint64_t weight_sum = config.exchange.is_uniform() ? silos : census.totals.train * silos / census.silos.size();
     fmt::print("\nexchange: {} of {} silos a round, {}-bit ring, range {} ({}), rounding error of a mean at most {:.2e}\n", silos,
                census.silos.size(), config.exchange.ring_bits, config.exchange.range_value, config.exchange.range,
                plan.error_bound(std::max<std::uint64_t>(1, weight_sum)));
@@ -107,7 +107,7 @@ int plan(const std::vector<std::string>& arguments) {
     }
     const auto rank_count = static_cast<std::size_t>(ranks);
     fmt::print("{} on {}: {} train rows, the largest silo {}\n", counted(census.silos.size(), "silo"), counted(rank_count, "rank"),
-               census.rows(&SiloEntry::train), census.largest_train());
+               census.totals.train, census.largest_train());
     if (rank_count > census.silos.size()) fmt::print("{} without a silo\n", counted(rank_count - census.silos.size(), "rank"));
     fmt::print("{}: {}\n{} parameters ({})\n", to_string(census.problem), layers_text(layers), network.layout().size(),
                size_text(network.layout().size() * sizeof(float)));

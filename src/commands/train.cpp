@@ -94,8 +94,8 @@ private:
         const std::size_t silos = fed.census.silos.size();
         fmt::print("{} on {} ({}, {} each): {} train, {} validation, {} test rows\n", counted(silos, "silo"),
                    counted(static_cast<std::size_t>(world_.size()), "rank"), assembly_.identity.isa, counted(config_.run.threads, "thread"),
-                   fed.census.rows(&SiloEntry::train), fed.census.rows(&SiloEntry::validation), fed.census.rows(&SiloEntry::test));
-        if (fed.census.rows(&SiloEntry::validation) + fed.census.rows(&SiloEntry::test) == 0 && !assembly_.common_test)
+                   fed.census.totals.train, fed.census.totals.validation, fed.census.totals.test);
+        if (fed.census.totals.validation + fed.census.totals.test == 0 && !assembly_.common_test)
             fmt::print("no silo has validation or test rows, and there is no eval.common_test: only the train loss is measured\n");
         if (static_cast<std::size_t>(world_.size()) > silos) {
             const std::size_t without = static_cast<std::size_t>(world_.size()) - silos;
@@ -104,6 +104,20 @@ private:
         }
         fmt::print("{}: {}; {} parameters\n", to_string(fed.census.problem), assembly_.description.layers, fed.global.values.size());
         if (world_.size() > 1) fmt::print("updates travel by {}\n", fed.exchange->transport());
+        if (fed.group) {
+            const SecurePlan& plan = fed.group->plan();
+            fmt::print(
+                "sums under masks: {}, {} of {} shares open one, at least {} of {} must have trained\n",
+                plan.neighbours + 1 == silos ? "every silo with every other" : fmt::format("every silo with {} others", plan.neighbours),
+                plan.threshold, plan.neighbours + 1, plan.least_trained, counted(silos, "silo"));
+            fmt::print("{}\n", fed.group->claim());
+            for (const auto& [name, rows] : {std::pair("validation", &SiloEntry::validation), std::pair("test", &SiloEntry::test)}) {
+                const std::size_t with = fed.census.silos_with(rows);
+                if (with > 0 && with < fed.sums->least_silos())
+                    fmt::print("{} rows are not measured: {} of the {} silos that a sum needs {} some\n", name, with,
+                               fed.sums->least_silos(), with == 1 ? "has" : "have");
+            }
+        }
         std::fflush(stdout);
     }
 
@@ -126,7 +140,7 @@ private:
 
     void add_writing_observers(std::uint64_t done) {
         succeed_on_first(world_, [&] { folder_.write_config(config_); });
-        observe_with<Recorder>(world_, folder_.metrics(), done);
+        observe_with<Recorder>(world_, folder_.metrics(), done, assembly_.federation->sums->hides_silos());
         checkpointer_ =
             observe_with<Checkpointer>(config_.checkpoint, folder_.checkpoints(), assembly_.identity, *assembly_.federation, *stopping_);
         checkpointer_->set_last_good(restored_from_);
@@ -244,6 +258,7 @@ private:
                                     {"silos", fed.census.silos.size()},
                                     {"parameters", fed.global.values.size()},
                                     {"transport", fed.exchange->transport()},
+                                    {"secure", fed.group ? nlohmann::ordered_json(fed.group->claim()) : nlohmann::ordered_json()},
                                     {"model_sha256", leads() ? fed.global.sha256() : ""},
                                     {"isa", assembly_.identity.isa},
                                     {"threads", config_.run.threads},

@@ -5,10 +5,13 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/process.hpp"
 #include "base/text.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
 #include "data/standardise.hpp"
+#include "exchange/exact_sum.hpp"
+#include "exchange/secure_sum.hpp"
 #include "federation/features.hpp"
 
 namespace silosum {
@@ -35,11 +38,11 @@ std::vector<std::filesystem::path> files_on_all(const Communicator& world, const
 }
 
 // Where every silo has its own mean and deviation, rows that belong to no silo are standardised with those of all train rows together.
-std::optional<CommonTest> common_test_on_all(const Communicator& world, const EvaluationConfig& config, const Census& census,
+std::optional<CommonTest> common_test_on_all(const Communicator& world, Sums& sums, const EvaluationConfig& config, const Census& census,
                                              const std::vector<Silo>& silos, Standardisation standardisation) {
     std::optional<CommonTest> common_test;
     if (config.common_test.empty()) return common_test;
-    if (standardisation.kind == "silo") standardisation = standardisation_of(federated_moments(world, census.problem, silos));
+    if (standardisation.kind == "silo") standardisation = standardisation_of(federated_moments(world, sums, census.problem, silos));
     succeed_on_all(world, [&] {
         CommonTest test{read_common_test(config, census), {}};
         test.features = affine_for(standardisation, test.shard);
@@ -48,9 +51,38 @@ std::optional<CommonTest> common_test_on_all(const Communicator& world, const Ev
     return common_test;
 }
 
+// What masks cannot hide is refused before any rank trains.
+void check_secure(const RunConfig& config, std::size_t silos) {
+    require(!config.local.keeps_state(),
+            "exchange.secure does not go with local.state = keep: checkpoints would hold what single silos have learnt; use reset");
+    require(!config.evaluation.compare_local,
+            "exchange.secure does not go with eval.compare_local, which shows every silo's own model to all; set it to false");
+    const bool selects = config.selection.silos_per_round != 0 && config.selection.silos_per_round < silos;
+    require(
+        !selects || config.exchange.is_uniform() || config.exchange.count_leak == "accept",
+        "exchange.secure with selection.silos_per_round = {} of {} silos: sums of sample counts over many sets of silos show the counts of "
+        "single ones; use exchange.weights = uniform, or exchange.count_leak = accept",
+        config.selection.silos_per_round, silos);
+}
+
+std::unique_ptr<SecureGroup> secure_group(const Communicator& world, const RunConfig& config, const ExchangeSetup& setup) {
+    if (!config.exchange.secure) return nullptr;
+    succeed_on_all(world, [&] { check_secure(config, setup.names.size()); });
+    auto group = std::make_unique<SecureGroup>(world, config.exchange, setup.names, setup.hosted, config.run.seed);
+    succeed_on_all(world, [&] {
+        const std::size_t selected = config.selection.silos_per_round == 0 ? setup.names.size() : config.selection.silos_per_round;
+        require(selected >= group->plan().least_trained,
+                "exchange.secure: {} silos train in a round, but with exchange.corrupt = {:.3g} at least {} must, so that a sum over them "
+                "hides each; select more, or lower exchange.corrupt",
+                selected, config.exchange.corrupt, group->plan().least_trained);
+        keep_memory_private();
+    });
+    return group;
+}
+
 // Rank 0 makes or reads the first model: the mathematical functions of other ranks' libraries may round otherwise.
 Parameters first_model_on_all(const Communicator& world, const RunConfig& config, const Sequential& network,
-                              const ModelDescription& description, ExactSum& exchange, bool is_resumed) {
+                              const ModelDescription& description, Exchange& exchange, bool is_resumed) {
     Parameters global = exchange.make_model(network.layout());
     succeed_on_first(world, [&] {
         if (is_resumed && !config.evaluation.compare_local) return;  // silos alone begin from the first model too
@@ -121,14 +153,22 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
     const auto isa = agree_on_isa(world, config.run.isa);
     const auto files = files_on_all(world, config.data);
     std::vector<Silo> silos;
-    Census census = take_census(world, files, silos);
-    const Standardisation standardisation = standardise(world, config.data.standardise, census.problem, silos);
-    const auto weights = class_weights(world, config.data, census.problem, silos);
-    auto common_test = common_test_on_all(world, config.evaluation, census, silos, standardisation);
+    Census census = take_census(world, files, silos, config.exchange.secure);
+    ExchangeSetup setup;
+    for (const Silo& silo : silos) setup.hosted.push_back(silo.id());
+    for (const auto& silo : census.silos) setup.names.push_back(silo.name);
+    auto group = secure_group(world, config, setup);
+    auto sums = group ? make_secure_sums(*group) : make_plain_sums(world);
+    if (group) census.totals = sum_rows(*sums, silos);
+    const Standardisation standardisation = standardise(world, *sums, config.data.standardise, census.problem, silos);
+    const auto weights = class_weights(world, *sums, config.data, census.problem, silos);
+    auto common_test = common_test_on_all(world, *sums, config.evaluation, census, silos, standardisation);
 
     std::vector<LayerSpec> layers;
     std::optional<Trainer> trainer;
-    const auto largest_batch = static_cast<std::size_t>(config.local.batch_size_for(std::max<std::uint64_t>(1, census.largest_train())));
+    std::uint64_t largest_train = 1;  // of this rank's silos
+    for (const Silo& silo : silos) largest_train = std::max<std::uint64_t>(largest_train, silo.shard().train.rows);
+    const auto largest_batch = static_cast<std::size_t>(config.local.batch_size_for(largest_train));
     succeed_on_all(world, [&] {
         layers = layers_for(config.model, census.problem);
         trainer.emplace(layers, census.problem, config.model.loss, config.local, config.data.drop_last, config.run.seed, config.run.rounds,
@@ -141,14 +181,16 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
         selection.emplace(config.selection, census.silos.size(), config.run.seed);
         algorithm = make_algorithm(config.algorithm);
     });
-    ExchangeSetup setup{.parameters = trainer->network().layout().size(),
-                        .hosted = {},
-                        .silos_per_round = selection->silos_per_round(),
-                        .largest_shard = census.largest_train(),
-                        .numbers = 2};
-    for (const Silo& silo : silos) setup.hosted.push_back(silo.id());
-    for (const auto& silo : census.silos) setup.names.push_back(silo.name);
-    auto exchange = std::make_unique<ExactSum>(world, config.exchange, setup);
+    setup.parameters = trainer->network().layout().size();
+    setup.silos_per_round = selection->silos_per_round();
+    setup.largest_shard = census.largest_train();
+    setup.numbers = 2;
+    std::unique_ptr<Exchange> exchange;
+    if (group) {
+        exchange = std::make_unique<SecureSum>(world, config.exchange, setup, *group);
+    } else {
+        exchange = std::make_unique<ExactSum>(world, config.exchange, setup);
+    }
     Assembly assembly;
     assembly.description = {.problem = census.problem,
                             .layers = layers_text(layers),
@@ -168,6 +210,8 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
                                                                   .trainer = std::move(*trainer),
                                                                   .global = std::move(global),
                                                                   .selection = *selection,
+                                                                  .group = std::move(group),
+                                                                  .sums = std::move(sums),
                                                                   .exchange = std::move(exchange),
                                                                   .algorithm = std::move(algorithm),
                                                                   .observers = {},

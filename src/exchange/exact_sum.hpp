@@ -1,99 +1,22 @@
-// The exchange of a round: every silo's update is encoded by itself as integers, integers are added over all silos, each rank decodes
-// its slice of the mean, and the slices of the new model go to everybody. The same bits for every number of ranks.
+// The exchange that adds words as they are: every rank may see the words of the ranks that it receives from.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <optional>
-#include <span>
-#include <string>
 #include <vector>
 
-#include "base/buffer.hpp"
-#include "base/error.hpp"
-#include "base/phase_clock.hpp"
-#include "comm/collectives.hpp"
-#include "comm/nodes.hpp"
-#include "exchange/exchange_config.hpp"
-#include "exchange/ring_sum.hpp"
-#include "exchange/sums.hpp"
-#include "model/parameters.hpp"
-#include "privacy/fixed_point.hpp"
-#include "round/round.hpp"
-#include "round/update.hpp"
+#include "exchange/exchange.hpp"
 
 namespace silosum {
 
-/// What the exchange has to know of the federation. Equal on all ranks but for `hosted`.
-struct ExchangeSetup {
-    std::size_t parameters = 0;
-    std::vector<std::uint32_t> hosted;  // ids of this rank's silos
-    std::size_t silos_per_round = 1;    // the most that take part in a round
-    std::uint64_t largest_shard = 1;    // training samples of the largest shard of all silos
-    std::size_t numbers = 0;            // length of Update::numbers
-    std::vector<std::string> names{};   // of all silos by id, for messages; without them ids are told
-    int ranks_per_node = 0;             // more ranks of a machine are taken as several nodes; 0: as many as there are
-};
-
-/// C of the next round where exchange.range = from_previous, and what it goes by: all that a checkpoint keeps of the exchange.
-struct NextRange {
-    double value = 0;                    // C
-    double floor = smallest_range;       // what rounds that clipped have shown to be needed; forgotten slowly
-    std::uint64_t unclipped_rounds = 0;  // since the floor last changed
-    friend bool operator==(const NextRange&, const NextRange&) = default;
-};
-
-/// W: the power of two that no weight of a silo may pass. UsageError where exchange.max_weight is too small.
-[[nodiscard]] std::uint64_t largest_weight(const ExchangeConfig& config, std::uint64_t largest_shard);
-
-class ExactSum {
+class ExactSum final : public Exchange {
 public:
-    /// Collective. Throws the same AgreedError on all ranks where the settings do not fit the federation.
-    ExactSum(const Communicator& communicator, const ExchangeConfig& config, const ExchangeSetup& setup);
-    ExactSum(const ExactSum&) = delete;  // its parts point at each other
-    ExactSum& operator=(const ExactSum&) = delete;
+    using Exchange::Exchange;
 
-    /// The global model, all zeros, in the memory where publish() costs least: once a node. Collective, once.
-    [[nodiscard]] Parameters make_model(Layout layout);
-    /// Collective. Rank 0 has filled the model; afterwards every rank has it.
-    void publish_first(Parameters& global);
-
-    /// Starts a round. Local; what was added to a round that was never finished is forgotten.
-    void begin(const Round& round);
-    /// Gives the update of a hosted silo to the round. Local. Problems are kept for finish(), where all ranks learn of them.
-    /// A rank that hosts one participant encodes while it sends: update.local and update.global must last until finish() returns.
-    /// With several, the update is used up when add() returns.
-    void add(const Update& update);
-    /// Gives a failure of this rank to the round: finish() throws it on all ranks.
-    void fail(const Error& error);
-    /// Collective. The mean over all silos, decoded on this rank's slice. Throws the same AgreedError on every rank when an update was
-    /// not finite or add() or fail() met a problem anywhere; the exchange can then begin another round.
-    [[nodiscard]] Aggregate finish(const Round& round);
-    /// Collective. Every rank has changed its slice of the model, after finish(); afterwards every rank has all of it.
-    void publish(std::span<float> global);
-    void publish(Parameters& global) { publish(global.values.span()); }
-
-    [[nodiscard]] const Slices& slices() const { return slices_; }
-    [[nodiscard]] std::span<float> slice_of(std::span<float> global) const {
-        return global.subspan(slices_.begin(communicator_.rank()), slices_.size(communicator_.rank()));
-    }
-    [[nodiscard]] std::span<float> slice_of(Parameters& global) const { return slice_of(global.values.span()); }
-
-    /// Equal on all ranks.
-    [[nodiscard]] const NextRange& next_range() const { return next_range_; }
-    void set_next_range(const NextRange& range);
-    /// The encoding of the round in hand.
-    [[nodiscard]] const EncodingPlan& plan() const { return plan_; }
-    /// W: the largest weight that a silo may have.
-    [[nodiscard]] std::uint64_t max_weight() const { return max_weight_; }
-
-    /// How words and the model travel, for people: "shared memory", "messages", ...
-    [[nodiscard]] const std::string& transport() const { return transport_; }
-    /// Seconds since begin(): encode, wait (for ranks that still train), wire, decode, publish.
-    [[nodiscard]] const PhaseClock& clock() const { return clock_; }
-    /// Bytes of words and model that others have from this rank since begin(), by messages or in shared memory.
-    [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_; }
+    void begin(const Round& round) override;
+    void add(const Update& update) override;
+    /// finish() throws the error on all ranks.
+    void fail(std::uint32_t silo, const Error& error) override;
+    [[nodiscard]] Aggregate finish(const Round& round) override;
 
 private:
     // What every rank tells all others before the sum.
@@ -107,53 +30,18 @@ private:
         double largest = 0;            // coordinate of an update, for exchange.range = agreed
         std::uint64_t largest_of = 0;  // the silo whose it is
     };
-    // An update whose encoding waits, because the range is not agreed yet or because it is streamed.
-    struct Waiting {
-        std::uint32_t silo = 0;
-        std::uint64_t weight = 0;
-        std::span<const float> local;
-        std::span<const float> global;
-        Buffer<float> copy;  // of local, where another silo's training would overwrite it
-    };
 
-    void make_ring();
-    [[nodiscard]] bool is_shared(std::span<const float> global) const { return !global.empty() && global.data() == shared_model_; }
-    void check(const Update& update) const;
-    [[nodiscard]] std::string text_of(std::uint64_t silo) const;
     void encode(const Waiting& update);
     void remember_not_finite(std::uint32_t silo, std::uint64_t coordinates);
     void remember(const Error& error);
-    [[nodiscard]] EncodedUpdate with_settings(const Waiting& update) const;
     void agree_on_range(const std::vector<Arrival>& arrivals);
     void sum_words(const std::vector<Arrival>& arrivals, Aggregate& aggregate);
     void sum_tail(Aggregate& aggregate);
-    void choose_next_range(const Aggregate& aggregate, double largest_of_slice);
-
-    Communicator communicator_;
-    ExchangeConfig config_;
-    ExchangeSetup setup_;
-    Slices slices_;
-    std::uint64_t max_weight_ = 1;
-    NextRange next_range_;
-    std::optional<Nodes> nodes_;
-    std::string transport_;
-    std::unique_ptr<RingSum> ring_;
-    Buffer<float> model_;                  // shared by a node, until make_model() gives it away
-    const float* shared_model_ = nullptr;  // where it lies
-    Buffer<double> mean_;
 
     // Of the round in hand.
-    std::uint64_t round_ = 0;
-    EncodingPlan plan_;
-    std::size_t expected_ = 0;  // hosted participants
     Arrival arrival_;
-    std::vector<Waiting> waiting_;
-    std::optional<Error> error_;
     std::uint64_t clipped_ = 0;
     double largest_mean_ = 0;
-    ExactNumbers numbers_;
-    PhaseClock clock_;
-    std::uint64_t bytes_sent_ = 0;
 };
 
 }  // namespace silosum

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "exchange/rehearsal.hpp"
 #include "privacy/fixed_point.hpp"
 
 namespace silosum {
@@ -42,6 +43,61 @@ void ExchangeConfig::add_to(Options& options) {
         "exchange.chunk_kib", &chunk_kib, 2048, between(1, 1 << 20),
         "KiB that a rank sends to all others in one step of the sum. Buffers take four times that; the model does not depend on it.");
     options.add("exchange.deadline_s", &deadline_s, 3600.0, above(0), "Seconds a rank waits for others before it gives up.");
+    add_secure_to(options);
+}
+
+// Keys of the secure sum are checked whether it is on or not: one configuration serves both.
+void ExchangeConfig::add_secure_to(Options& options) {
+    options
+        .add("exchange.secure", &secure, false,
+             "Sum under masks: no silo, rank or relay sees another silo's update, nor any metric, size or time of a single silo.")
+        .check([this] {
+            if (secure && range == "agreed")
+                return "does not go with exchange.range = agreed, which tells the largest coordinate of every silo";
+            if (secure && !is_uniform() && max_weight == 0)
+                return "needs exchange.max_weight with exchange.weights = samples: shard sizes are not told";
+            return "";
+        });
+    options
+        .add("exchange.identities", &identities, "roster",
+             "Who a silo is to the others: the key that the roster has for it, or one made at the start and thrown away at the end (for "
+             "simulations and trials: nobody vouches for it, and no privacy is claimed).")
+        .one_of({"roster", "throwaway"});
+    options.add("exchange.roster", &roster, "", "File with the public keys of all silos; each silo uses its own copy. See silosum keygen.")
+        .path()
+        .check([this] {
+            return secure && identities == "roster" && roster.empty() ? "is missing; exchange.identities = roster needs it" : "";
+        });
+    options.add("exchange.keys", &keys, "", "Folder with SILO.key of the silos that this rank hosts; their ledgers are kept beside them.")
+        .path()
+        .check(
+            [this] { return secure && identities == "roster" && keys.empty() ? "is missing; exchange.identities = roster needs it" : ""; });
+    options
+        .add("exchange.cipher", &cipher, "aes128-ctr",
+             "Cipher of the masks: AES-128 in counter mode, or ChaCha20 where processors have no AES.")
+        .one_of({"aes128-ctr", "chacha20"});
+    options
+        .add("exchange.graph", &graph, "auto",
+             "Which silos mask against each other: all (complete), or each with some others (harary) that nobody chooses; auto: complete "
+             "up to "
+             "64 silos, beyond that harary where one holds.")
+        .one_of({"auto", "complete", "harary"});
+    options.add(
+        "exchange.corrupt", &corrupt, 1.0 / 3, from_up_to(0, 0.5),
+        "The share of trust domains (silos, unless the roster says otherwise) that stays below this may work together, and lie, and "
+        "still learn nothing of the others.");
+    options.add("exchange.dropouts", &dropouts, 0.05, from_up_to(0, 0.5),
+                "Share of the silos that may leave a round; for exchange.graph = harary.");
+    options
+        .add("exchange.count_leak", &count_leak, "refuse",
+             "What to do with a sum of sample counts that, with those before, would show the count of one silo.")
+        .one_of({"refuse", "accept"});
+    options
+        .add("exchange.rehearse_leaving", &rehearse_leaving, {},
+             "Silos that leave rounds on purpose, ROUND:SILO:STEP; to see what happens then. Steps: train (gives nothing), keys, shares, "
+             "entry "
+             "(gone: not in the sum), signature, release (gone after its last word: in the sum).")
+        .check([this] { return problem_of_rehearsal(rehearse_leaving); });
 }
 
 }  // namespace silosum

@@ -1,10 +1,13 @@
 #include "exchange/ring_sum.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <utility>
 
 #include "base/buffer.hpp"
 #include "comm/slice_pipeline.hpp"
+#include "exchange/secure_attempt.hpp"
 
 namespace silosum {
 
@@ -13,13 +16,13 @@ namespace {
 template <class Word>
 class RingOf : public RingSum {
 public:
-    RingOf(const Communicator& communicator, const Nodes& nodes, const Slices& slices, std::size_t step_bytes)
+    RingOf(const Communicator& communicator, const Nodes& nodes, const Slices& slices, std::size_t step_bytes, bool for_masks)
         : communicator_(communicator),
           slices_(slices),
           store_(nodes.count() < static_cast<std::size_t>(communicator.size()) && slices.coordinates() * sizeof(Word) > cached_bytes
                      ? kernels::Store::stream
                      : kernels::Store::write),
-          pipeline_(communicator, nodes, slices, step_bytes) {}
+          pipeline_(communicator, nodes, slices, step_bytes, for_masks ? check_words : 0) {}
 
     void clear() override { has_words_ = false; }
 
@@ -41,7 +44,7 @@ public:
         const auto source = [&](std::size_t begin, std::size_t n, Word* scratch) -> const Word* {
             if (!streamed) return words_.data() + begin;
             return timed(encoding, [&] {
-                encode_chunk(*streamed, begin, n, scratch, result.count);
+                encode_chunk(*streamed, begin, n, scratch, result.count, store_);
                 return scratch;
             });
         };
@@ -60,7 +63,90 @@ public:
         return result;
     }
 
+    RingResult reduce_masked(SecureAttempt& attempt, const std::optional<EncodedUpdate>& streamed, std::span<double> masked,
+                             PhaseClock& clock) override {
+        RingResult result;
+        PhaseTime encoding;
+        PhaseTime masking;
+        const PhaseTime start{wall_seconds(), cpu_seconds()};
+        const std::size_t own = slices_.begin(communicator_.rank());
+        Word* const sums = words_in(masked);
+        checks_.clear();
+        const auto source = [&](std::size_t begin, std::size_t n, Word* scratch) -> const Word* {
+            timed(encoding, [&] {
+                if (streamed) {
+                    encode_chunk(*streamed, begin, n, scratch, result.count, kernels::Store::write);
+                } else if (has_words_) {
+                    std::copy_n(words_.data() + begin, n, scratch);
+                } else {
+                    std::fill_n(scratch, n, Word{0});
+                }
+                std::fill_n(scratch + n, check_words, static_cast<Word>(attempt.hosted_members()));
+                return 0;
+            });
+            timed(masking, [&] {
+                attempt.hide(payload_vector, begin, std::span<Word>(scratch, n));
+                attempt.hide(payload_vector, first_check(begin), std::span<Word>(scratch + n, check_words));
+                return 0;
+            });
+            return scratch;
+        };
+        const auto sink = [&](std::size_t begin, std::size_t n, std::span<const Word* const> parts) {
+            kernels::sum_words(n, parts.size(), parts.data(), sums + (begin - own));
+            moved_.assign(parts.begin(), parts.end());
+            for (auto& part : moved_) part += n;
+            checks_.push_back({begin, {}});
+            kernels::sum_words(check_words, moved_.size(), moved_.data(), checks_.back().second.data());
+        };
+        result.bytes_sent = pipeline_.run(attempt.gives(), source, sink);
+        clock.add("encode", encoding);
+        clock.add("mask", masking);
+        clock.add("wire",
+                  {wall_seconds() - start.wall - encoding.wall - masking.wall, cpu_seconds() - start.cpu - encoding.cpu - masking.cpu});
+        return result;
+    }
+
+    RingResult unmask(Unmasking& unmasking, std::uint64_t members, double unit, double weight_sum, std::span<double> mean,
+                      PhaseClock& clock) override {
+        RingResult result;
+        PhaseTime unmasking_time;
+        PhaseTime decoding;
+        const std::size_t own = slices_.begin(communicator_.rank());
+        for (auto& [begin, words] : checks_) {
+            unmasking.take_off(payload_vector, first_check(begin), std::span<Word>(words));
+            const bool is_right = std::all_of(words.begin(), words.end(), [&](Word word) { return word == static_cast<Word>(members); });
+            unless_refused(is_right, Refusal::wrong_sum,
+                           "the check words of coordinates from {} on do not count {} silos: somebody has given other words or masks",
+                           begin, members);
+        }
+        // Words lie at the end of the memory of the means that they become: piece by piece, no mean covers a word that is still needed.
+        const Word* const sums = words_in(mean);
+        for (std::size_t first = 0; first < mean.size(); first += piece_length) {
+            const std::size_t n = std::min(piece_length, mean.size() - first);
+            timed(unmasking_time, [&] {
+                std::copy_n(sums + first, n, sum_.data());
+                unmasking.take_off(payload_vector, own + first, std::span<Word>(sum_.data(), n));
+                return 0;
+            });
+            timed(decoding, [&] {
+                result.largest = std::max(result.largest, kernels::decode_mean(n, sum_.data(), unit, weight_sum, mean.data() + first));
+                return 0;
+            });
+        }
+        clock.add("unmask", unmasking_time);
+        clock.add("decode", decoding);
+        return result;
+    }
+
 private:
+    static constexpr std::size_t check_words = 16;  // the fewest that begin at a multiple of what key streams want; 512 bits or more
+
+    // The check words of a chunk are the words of the stream behind all coordinates, as far behind as the chunk begins.
+    [[nodiscard]] std::uint64_t first_check(std::size_t begin) const { return payload_words(slices_.coordinates()) / 2 + begin; }
+    [[nodiscard]] Word* words_in(std::span<double> mean) const {
+        return reinterpret_cast<Word*>(mean.data()) + (sizeof(double) / sizeof(Word) - 1) * mean.size();
+    }
+
     static constexpr std::size_t cached_bytes = std::size_t{16} << 20;  // words of a larger model do not stay in the caches
     static constexpr std::size_t piece_length = 2048;                   // words and means of a piece stay in the first-level cache
 
@@ -73,10 +159,11 @@ private:
         return value;
     }
 
-    void encode_chunk(const EncodedUpdate& update, std::size_t begin, std::size_t n, Word* scratch, kernels::EncodeCount& total) const {
+    void encode_chunk(const EncodedUpdate& update, std::size_t begin, std::size_t n, Word* scratch, kernels::EncodeCount& total,
+                      kernels::Store store) const {
         if (total.not_finite == 0) {
             const auto count =
-                kernels::encode(n, update.local.data() + begin, update.global.data() + begin, update.settings, store_, scratch);
+                kernels::encode(n, update.local.data() + begin, update.global.data() + begin, update.settings, store, scratch);
             total.clipped += count.clipped;
             total.not_finite += count.not_finite;
         }
@@ -103,14 +190,19 @@ private:
     bool has_words_ = false;
     Buffer<Word> sum_ = Buffer<Word>(piece_length);
     std::vector<const Word*> moved_;
+    std::vector<std::pair<std::size_t, std::array<Word, check_words>>> checks_;  // by the beginning of a chunk, summed
 };
 
 }  // namespace
 
 std::unique_ptr<RingSum> make_ring_sum(std::uint64_t bits, const Communicator& communicator, const Nodes& nodes, const Slices& slices,
-                                       std::size_t step_bytes) {
-    if (bits == 32) return std::make_unique<RingOf<std::uint32_t>>(communicator, nodes, slices, step_bytes);
-    return std::make_unique<RingOf<std::uint64_t>>(communicator, nodes, slices, step_bytes);
+                                       std::size_t step_bytes, bool for_masks) {
+    if (bits == 32) return std::make_unique<RingOf<std::uint32_t>>(communicator, nodes, slices, step_bytes, for_masks);
+    return std::make_unique<RingOf<std::uint64_t>>(communicator, nodes, slices, step_bytes, for_masks);
+}
+
+std::uint64_t payload_words(std::size_t coordinates) {
+    return 2 * ((coordinates + Slices::block - 1) / Slices::block * Slices::block);
 }
 
 }  // namespace silosum

@@ -28,6 +28,9 @@ struct RingResult {
     std::size_t bytes_sent = 0;
 };
 
+class SecureAttempt;
+class Unmasking;
+
 class RingSum {
 public:
     virtual ~RingSum() = default;
@@ -41,11 +44,25 @@ public:
     /// Adds the phases encode, decode and wire to the clock.
     virtual RingResult reduce(const std::vector<bool>& gives, const std::optional<EncodedUpdate>& streamed, double unit, double weight_sum,
                               std::span<double> mean, PhaseClock& clock) = 0;
+
+    /// Collective, for rings made for masks. The sum of all words stays in `masked`, this rank's slice of the mean to be, hidden under
+    /// masks. Every chunk travels with check words, of which each silo in the sum gives 1, at the places of the same stream that follow
+    /// those of all coordinates. Adds the phases encode, mask and wire.
+    virtual RingResult reduce_masked(SecureAttempt& attempt, const std::optional<EncodedUpdate>& streamed, std::span<double> masked,
+                                     PhaseClock& clock) = 0;
+    /// Takes the masks off and decodes in place, as reduce() does. Local. Throws Refused where check words do not count `members` silos.
+    /// Adds the phases unmask and decode.
+    virtual RingResult unmask(Unmasking& unmasking, std::uint64_t members, double unit, double weight_sum, std::span<double> mean,
+                              PhaseClock& clock) = 0;
 };
+
+/// Number and words of the masked vector for so many coordinates: as many again for check words.
+inline constexpr std::uint32_t payload_vector = 1;
+[[nodiscard]] std::uint64_t payload_words(std::size_t coordinates);
 
 /// Collective. bits: 32 or 64. step_bytes: what is sent to all others in one step. Buffers are made here, once. The communicator must
 /// outlive it.
 [[nodiscard]] std::unique_ptr<RingSum> make_ring_sum(std::uint64_t bits, const Communicator& communicator, const Nodes& nodes,
-                                                     const Slices& slices, std::size_t step_bytes);
+                                                     const Slices& slices, std::size_t step_bytes, bool for_masks);
 
 }  // namespace silosum

@@ -1,18 +1,40 @@
-// Small exact sums over ranks, for metrics and moments: the same bits for every number of ranks and placement of silos.
+// Small sums over all silos, for metrics and moments: the same bits for every number of ranks and placement of silos.
 #pragma once
 
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
 #include <vector>
 
-#include "comm/collectives.hpp"
+#include "comm/mpi.hpp"
+#include "exchange/secure_group.hpp"
 #include "privacy/exact_numbers.hpp"
 
 namespace silosum {
 
-/// Collective. Each rank has added the numbers of its silos, each silo's by itself; returns the sums over all, equal on all ranks.
-/// Counts need no such care: all_reduce_sum.
-[[nodiscard]] inline std::vector<double> sum_exactly(const Communicator& communicator, ExactNumbers numbers) {
-    all_reduce_sum(communicator, numbers.words());
-    return numbers.values();
-}
+/// Words of hosted silos, by id; all of one length. Silos that are not in it give nothing.
+using WordsOfSilos = std::map<std::uint32_t, std::vector<std::uint64_t>>;
+
+class Sums {
+public:
+    virtual ~Sums() = default;
+    /// Collective. The sum of the words of all silos, wrapping, equal on all ranks. length: of each silo's words, equal on all ranks.
+    /// purpose: what is summed, once for a global model.
+    [[nodiscard]] virtual std::vector<std::uint64_t> sum(const std::string& purpose, std::size_t length, const WordsOfSilos& words) = 0;
+    /// Whether what single silos give may be told to others.
+    [[nodiscard]] virtual bool hides_silos() const = 0;
+    /// The fewest silos that must have something to give.
+    [[nodiscard]] virtual std::size_t least_silos() const = 0;
+};
+
+/// The communicator must outlive it.
+[[nodiscard]] std::unique_ptr<Sums> make_plain_sums(const Communicator& communicator);
+/// Under masks; the group must outlive it. Refusals are AgreedErrors.
+[[nodiscard]] std::unique_ptr<Sums> make_secure_sums(SecureGroup& group);
+
+/// Collective. The sums over all silos of numbers that each silo has added by itself, equal on all ranks.
+[[nodiscard]] std::vector<double> sum_exactly(Sums& sums, const std::string& purpose, std::size_t length,
+                                              const std::map<std::uint32_t, ExactNumbers>& of_silos);
 
 }  // namespace silosum

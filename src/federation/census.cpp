@@ -35,6 +35,11 @@ Declaration declaration_from(const nlohmann::json& json) {
             .feature_names = json["feature_names"]};
 }
 
+void hide_sizes(SiloEntry& silo) {
+    silo.fingerprint.clear();
+    for (auto split : {&SiloEntry::train, &SiloEntry::validation, &SiloEntry::test}) silo.*split = std::min<std::uint64_t>(silo.*split, 1);
+}
+
 Shard read_shard_of_silo(const std::filesystem::path& file) {
     require<DataError>(std::filesystem::exists(file),
                        "data.shards: there is no file {}, as seen from this rank; make shards with `silosum shard`", file.string());
@@ -59,6 +64,9 @@ Declaration declaration_of(const Shard& shard) {
 }
 
 void Census::add(const Declaration& other) {
+    totals.train += other.silo.train;
+    totals.validation += other.silo.validation;
+    totals.test += other.silo.test;
     if (silos.empty()) {
         problem = other.problem;
         class_names = other.class_names;
@@ -90,19 +98,27 @@ std::uint64_t Census::largest_train() const {
     return largest;
 }
 
-std::uint64_t Census::rows(std::uint64_t SiloEntry::*split) const {
-    std::uint64_t sum = 0;
-    for (const auto& silo : silos) sum += silo.*split;
-    return sum;
+std::size_t Census::silos_with(std::uint64_t SiloEntry::*split) const {
+    return static_cast<std::size_t>(std::count_if(silos.begin(), silos.end(), [&](const SiloEntry& silo) { return silo.*split > 0; }));
 }
 
-Census take_census(const Communicator& world, const std::vector<std::filesystem::path>& files, std::vector<Silo>& hosted) {
+RowTotals sum_rows(Sums& sums, const std::vector<Silo>& hosted) {
+    WordsOfSilos rows;
+    for (const Silo& silo : hosted) rows[silo.id()] = {silo.shard().train.rows, silo.shard().validation.rows, silo.shard().test.rows};
+    const auto total = sums.sum("rows", 3, rows);
+    return {total[0], total[1], total[2]};
+}
+
+Census take_census(const Communicator& world, const std::vector<std::filesystem::path>& files, std::vector<Silo>& hosted,
+                   bool hides_sizes) {
     nlohmann::json mine = nlohmann::json::object();
     succeed_on_all(world, [&] {
         for (std::size_t i = 0; i < files.size(); ++i) {
             if (host_of(i, world.size()) != world.rank()) continue;
             hosted.emplace_back(static_cast<std::uint32_t>(i), read_shard_of_silo(files[i]));
-            mine[std::to_string(i)] = as_json(declaration_of(hosted.back().shard()));
+            Declaration declaration = declaration_of(hosted.back().shard());
+            if (hides_sizes) hide_sizes(declaration.silo);
+            mine[std::to_string(i)] = as_json(declaration);
         }
     });
     std::vector<Declaration> declarations(files.size());

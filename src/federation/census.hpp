@@ -7,16 +7,24 @@
 #include <vector>
 
 #include "comm/mpi.hpp"
+#include "exchange/sums.hpp"
 #include "federation/silo.hpp"
 
 namespace silosum {
 
-/// What all ranks know of a silo.
+/// What all ranks know of a silo. Where sizes are hidden, rows are 1 where there are any, and the fingerprint is empty.
 struct SiloEntry {
     std::string name;
     std::string file;
     std::string fingerprint;
     std::uint64_t train = 0;  // rows
+    std::uint64_t validation = 0;
+    std::uint64_t test = 0;
+};
+
+/// Rows of all silos together.
+struct RowTotals {
+    std::uint64_t train = 0;
     std::uint64_t validation = 0;
     std::uint64_t test = 0;
 };
@@ -38,12 +46,13 @@ struct Census {
     std::vector<std::string> class_names;
     std::vector<std::string> feature_names;
     std::vector<SiloEntry> silos;  // by id
+    RowTotals totals;
 
     /// The next silo. DataError unless it fits to the others: one task, one feature shape, the same names of classes and features, a silo
     /// name of its own.
     void add(const Declaration& declaration);
     [[nodiscard]] std::uint64_t largest_train() const;
-    [[nodiscard]] std::uint64_t rows(std::uint64_t SiloEntry::*split) const;
+    [[nodiscard]] std::size_t silos_with(std::uint64_t SiloEntry::*split) const;
 };
 
 /// The rank that hosts a silo: silos are dealt out in turn, so every rank has as many as any other, or one more.
@@ -52,7 +61,11 @@ struct Census {
 }
 
 /// Collective. Silo i is the i-th file. Reads the shards of this rank's silos into `hosted` and checks that all silos fit together.
-/// All ranks throw the same AgreedError where a shard cannot be read or does not fit.
-[[nodiscard]] Census take_census(const Communicator& world, const std::vector<std::filesystem::path>& files, std::vector<Silo>& hosted);
+/// All ranks throw the same AgreedError where a shard cannot be read or does not fit. hides_sizes: silos say of each split only whether
+/// it has rows; totals are then to be summed otherwise.
+[[nodiscard]] Census take_census(const Communicator& world, const std::vector<std::filesystem::path>& files, std::vector<Silo>& hosted,
+                                 bool hides_sizes);
+/// Collective. Rows of all silos, by a sum.
+[[nodiscard]] RowTotals sum_rows(Sums& sums, const std::vector<Silo>& hosted);
 
 }  // namespace silosum

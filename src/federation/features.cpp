@@ -3,35 +3,40 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <map>
 
 #include "comm/agreement.hpp"
-#include "comm/collectives.hpp"
 #include "exchange/sums.hpp"
 
 namespace silosum {
 
-Moments federated_moments(const Communicator& world, const Problem& problem, const std::vector<Silo>& hosted) {
-    const auto over_silos = [&](auto&& sums_of_split) {
-        ExactNumbers numbers(problem.features());
+Moments federated_moments(const Communicator& world, Sums& sums, const Problem& problem, const std::vector<Silo>& hosted) {
+    const auto over_silos = [&](const std::string& purpose, auto&& sums_of_split) {
+        std::map<std::uint32_t, ExactNumbers> of_silos;
         succeed_on_all(world, [&] {
-            for (const Silo& silo : hosted)
+            for (const Silo& silo : hosted) {
+                ExactNumbers& numbers = of_silos.emplace(silo.id(), ExactNumbers(problem.features())).first->second;
                 numbers.add(sums_of_split(silo.shard(), silo.shard().train), "feature moments of silo \"" + silo.name() + "\"");
+            }
         });
-        return sum_exactly(world, std::move(numbers));
+        return sum_exactly(sums, purpose, problem.features(), of_silos);
     };
+    WordsOfSilos rows;
+    for (const Silo& silo : hosted) rows[silo.id()] = {silo.shard().train.rows};
     Moments moments;
-    for (const Silo& silo : hosted) moments.count += silo.shard().train.rows;
-    all_reduce_sum(world, std::span<std::uint64_t>(&moments.count, 1));
-    moments.mean = mean_of(moments.count, over_silos(sums_of));
-    moments.squared_distances =
-        over_silos([&](const Shard& shard, const Split& split) { return squared_distances(shard, split, moments.mean); });
+    moments.count = sums.sum("train rows", 1, rows).front();
+    moments.mean = mean_of(moments.count, over_silos("sums of features", sums_of));
+    moments.squared_distances = over_silos("squared distances of features", [&](const Shard& shard, const Split& split) {
+        return squared_distances(shard, split, moments.mean);
+    });
     return moments;
 }
 
-Standardisation standardise(const Communicator& world, const std::string& kind, const Problem& problem, std::vector<Silo>& hosted) {
+Standardisation standardise(const Communicator& world, Sums& sums, const std::string& kind, const Problem& problem,
+                            std::vector<Silo>& hosted) {
     Standardisation standardisation;
     standardisation.kind = kind;
-    if (kind == "federated") standardisation = standardisation_of(federated_moments(world, problem, hosted));
+    if (kind == "federated") standardisation = standardisation_of(federated_moments(world, sums, problem, hosted));
     succeed_on_all(world, [&] {
         for (Silo& silo : hosted) silo.set_features(affine_for(standardisation, silo.shard()));
     });
@@ -46,7 +51,7 @@ void check_class_weights(const DataConfig& config, const Problem& problem) {
             problem.classes);
 }
 
-std::vector<float> class_weights(const Communicator& world, const DataConfig& config, const Problem& problem,
+std::vector<float> class_weights(const Communicator& world, Sums& sums, const DataConfig& config, const Problem& problem,
                                  const std::vector<Silo>& hosted) {
     const auto& words = config.class_weights;
     if (words.empty() || words.front() == "none") return {};
@@ -61,11 +66,13 @@ std::vector<float> class_weights(const Communicator& world, const DataConfig& co
         });
         return weights;
     }
-    std::vector<std::uint64_t> counts(problem.classes, 0);
+    WordsOfSilos of_silos;
     for (const Silo& silo : hosted) {
+        auto& counts = of_silos[silo.id()];
+        counts.assign(problem.classes, 0);
         for (const auto label : silo.shard().train.labels) ++counts[static_cast<std::size_t>(label)];
     }
-    all_reduce_sum(world, std::span<std::uint64_t>(counts));
+    const auto counts = sums.sum("rows of classes", problem.classes, of_silos);
     std::uint64_t rows = 0;
     for (const auto count : counts) rows += count;
     for (const auto count : counts) {

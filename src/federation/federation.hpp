@@ -9,7 +9,8 @@
 #include "algorithms/algorithm.hpp"
 #include "base/phase_clock.hpp"
 #include "comm/mpi.hpp"
-#include "exchange/exact_sum.hpp"
+#include "exchange/exchange.hpp"
+#include "exchange/sums.hpp"
 #include "federation/census.hpp"
 #include "federation/selection.hpp"
 #include "federation/silo.hpp"
@@ -26,7 +27,9 @@ struct Federation {
     Trainer trainer;          // the network and buffers in which they take turns
     Parameters global;        // the whole model, the same on every rank between rounds
     Selection selection;
-    std::unique_ptr<ExactSum> exchange;
+    std::unique_ptr<SecureGroup> group;  // where sums are secure
+    std::unique_ptr<Sums> sums;          // of metrics
+    std::unique_ptr<Exchange> exchange;
     std::unique_ptr<Algorithm> algorithm;
     std::vector<std::unique_ptr<Observer>> observers;
     PhaseClock clock;  // of the round in hand

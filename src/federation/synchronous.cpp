@@ -16,7 +16,7 @@ Outcome run_synchronous(Federation& fed, Round round) {
                 const Update update = fed.clock.measure("train", [&] { return silo.train(fed.global.values.span(), fed.trainer, round); });
                 fed.exchange->add(update);  // 3. encoded by itself: from here on only integers are added
             });
-            if (error) fed.exchange->fail(*error);  // told to all ranks by finish, so that none waits for ever
+            if (error) fed.exchange->fail(silo.id(), *error);  // finish tells all ranks, so that none waits for ever
         }
         const Aggregate sum = fed.exchange->finish(round);  // 4. one collective; this rank holds its slice of the mean
         if (!sum.is_refused()) fed.algorithm->apply(fed.exchange->slice_of(fed.global), sum, round);  // 5. the server step, on the slice

@@ -83,7 +83,7 @@ std::optional<MetricsBySilo> compare_local(Federation& federation, const Paramet
             if (common_test) {
                 rows.emplace_back(federation.census.silos[of].name,
                                   measure_common(world, network, common_test->shard.test, common_features));
-            } else if (const auto measured = measure_silos(world, network, federation.silos, &Shard::test)) {
+            } else if (const auto measured = measure_silos(*federation.sums, "comparison", network, federation.silos, &Shard::test)) {
                 rows.emplace_back(federation.census.silos[of].name, measured->overall);
             }
         }

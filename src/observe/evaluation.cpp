@@ -9,7 +9,6 @@
 #include "base/text.hpp"
 #include "comm/collectives.hpp"
 #include "data/loader.hpp"
-#include "exchange/sums.hpp"
 
 namespace silosum {
 
@@ -17,12 +16,11 @@ namespace {
 
 constexpr std::size_t block_rows = 256;
 
-// Sums of several holders of rows as words that add exactly over ranks; a holder is a silo, or a block of the common test.
-class TotalSums {
+// Sums of one holder of rows, or of several, as words that add exactly; a holder is a silo, or a block of the common test.
+class WordSums {
 public:
-    explicit TotalSums(const Problem& problem)
-        : problem_(problem),
-          counts_(MetricSums::count_length(problem), 0),
+    explicit WordSums(const Problem& problem)
+        : counts_(MetricSums::count_length(problem), 0),
           numbers_(MetricSums::number_length(problem)),
           beyond_(MetricSums::number_length(problem), 0) {}
 
@@ -39,19 +37,29 @@ public:
             }
         }
     }
-
-    [[nodiscard]] Metrics over_all_ranks(const Communicator& world) {
-        all_reduce_sum(world, std::span<std::uint64_t>(counts_));
-        all_reduce_sum(world, std::span<std::uint64_t>(beyond_));
-        std::vector<double> numbers = sum_exactly(world, std::move(numbers_));
-        for (std::size_t i = 0; i < numbers.size(); ++i) {
-            if (beyond_[i] > 0) numbers[i] = std::numeric_limits<double>::quiet_NaN();
+    [[nodiscard]] std::vector<std::uint64_t> words() const {
+        std::vector<std::uint64_t> words = counts_;
+        words.insert(words.end(), beyond_.begin(), beyond_.end());
+        words.insert(words.end(), numbers_.words().begin(), numbers_.words().end());
+        return words;
+    }
+    [[nodiscard]] static std::size_t length(const Problem& problem) { return WordSums(problem).words().size(); }
+    /// The metrics of added words.
+    [[nodiscard]] static Metrics finish(const Problem& problem, const std::vector<std::uint64_t>& words) {
+        WordSums sums(problem);
+        auto from = words.begin();
+        for (std::span<std::uint64_t> part : {std::span(sums.counts_), std::span(sums.beyond_), sums.numbers_.words()}) {
+            std::copy_n(from, part.size(), part.begin());
+            from += static_cast<std::ptrdiff_t>(part.size());
         }
-        return MetricSums::from_sums(problem_, counts_, numbers).finish();
+        std::vector<double> numbers = sums.numbers_.values();
+        for (std::size_t i = 0; i < numbers.size(); ++i) {
+            if (sums.beyond_[i] > 0) numbers[i] = std::numeric_limits<double>::quiet_NaN();
+        }
+        return MetricSums::from_sums(problem, sums.counts_, numbers).finish();
     }
 
 private:
-    const Problem& problem_;
     std::vector<std::uint64_t> counts_;
     ExactNumbers numbers_;
     std::vector<std::uint64_t> beyond_;  // how many did not fit, by number
@@ -120,41 +128,51 @@ MetricSums measure(Sequential& network, const Split& split, const Affine& featur
     return sums;
 }
 
-std::optional<SplitMetrics> measure_silos(const Communicator& world, Sequential& network, const std::vector<Silo>& silos,
+std::optional<SplitMetrics> measure_silos(Sums& sums, const std::string& purpose, Sequential& network, const std::vector<Silo>& silos,
                                           Split Shard::*split) {
+    const Problem& problem = network.problem();
     SplitMetrics metrics;
-    TotalSums total(network.problem());
+    WordsOfSilos words;
     for (const Silo& silo : silos) {
         const Split& rows = silo.shard().*split;
         if (rows.rows == 0) continue;
-        const MetricSums sums = measure(network, rows, silo.features(), 0, rows.rows);
-        total.add(sums);
-        metrics.hosted.emplace_back(silo.id(), sums.finish());
+        const MetricSums measured = measure(network, rows, silo.features(), 0, rows.rows);
+        WordSums of_silo(problem);
+        of_silo.add(measured);
+        words[silo.id()] = of_silo.words();
+        metrics.hosted.emplace_back(silo.id(), measured.finish());
     }
-    metrics.overall = total.over_all_ranks(world);
+    metrics.overall = WordSums::finish(problem, sums.sum(purpose, WordSums::length(problem), words));
     if (metrics.overall.rows == 0) return std::nullopt;
     return metrics;
 }
 
 Metrics measure_common(const Communicator& world, Sequential& network, const Split& test, const Affine& features) {
-    TotalSums total(network.problem());
+    WordSums of_rank(network.problem());
     for (std::size_t block = 0; block * block_rows < test.rows; ++block) {
         if (block % static_cast<std::size_t>(world.size()) != static_cast<std::size_t>(world.rank())) continue;
         const std::size_t begin = block * block_rows;
-        total.add(measure(network, test, features, begin, std::min(test.rows, begin + block_rows)));
+        of_rank.add(measure(network, test, features, begin, std::min(test.rows, begin + block_rows)));
     }
-    return total.over_all_ranks(world);
+    auto words = of_rank.words();
+    all_reduce_sum(world, std::span<std::uint64_t>(words));
+    return WordSums::finish(network.problem(), words);
 }
 
 Evaluation::Evaluation(const EvaluationConfig& config, Federation& federation, std::optional<CommonTest> common_test)
     : config_(config), federation_(federation), common_test_(std::move(common_test)) {}
 
-void Evaluation::measure_split(RoundReport& report, const std::string& name, Split Shard::*split) {
+void Evaluation::measure_split(RoundReport& report, const std::string& name, Split Shard::*split, std::uint64_t SiloEntry::*rows) {
     const auto& world = federation_.world;
-    const auto metrics = measure_silos(world, federation_.trainer.network(), federation_.silos, split);
+    if (federation_.census.silos_with(rows) < federation_.sums->least_silos()) return;
+    const auto metrics = measure_silos(*federation_.sums, name, federation_.trainer.network(), federation_.silos, split);
     if (!metrics) return;
     latest_.emplace(name, metrics->overall);
     const Task task = federation_.census.problem.task;
+    if (federation_.sums->hides_silos()) {
+        report.record[name] = {{"overall", metrics->overall.to_json(task)}};
+        return;
+    }
     nlohmann::ordered_json mine = nlohmann::ordered_json::array();
     for (const auto& [id, of_silo] : metrics->hosted) {
         nlohmann::ordered_json row{{"id", id}, {"silo", federation_.census.silos[id].name}};
@@ -180,8 +198,8 @@ void Evaluation::after_round(RoundReport& report) {
     if (!due) return;
     report.clock.measure("evaluate", [&] {
         federation_.trainer.network().load(federation_.global.values.span());
-        measure_split(report, "validation", &Shard::validation);
-        measure_split(report, "test", &Shard::test);
+        measure_split(report, "validation", &Shard::validation, &SiloEntry::validation);
+        measure_split(report, "test", &Shard::test, &SiloEntry::test);
         if (!common_test_) return;
         const Metrics metrics =
             measure_common(federation_.world, federation_.trainer.network(), common_test_->shard.test, common_test_->features);

@@ -34,9 +34,10 @@ struct SplitMetrics {
     std::vector<std::pair<std::uint32_t, Metrics>> hosted;  // of this rank's silos that have such rows
 };
 
-/// Collective. Measures the network's parameters on one split (&Shard::test...) of every silo; empty where nobody has rows.
-[[nodiscard]] std::optional<SplitMetrics> measure_silos(const Communicator& world, Sequential& network, const std::vector<Silo>& silos,
-                                                        Split Shard::*split);
+/// Collective. Measures the network's parameters on one split (&Shard::test...) of every silo; empty where nobody has rows. purpose: of
+/// the sum.
+[[nodiscard]] std::optional<SplitMetrics> measure_silos(Sums& sums, const std::string& purpose, Sequential& network,
+                                                        const std::vector<Silo>& silos, Split Shard::*split);
 
 /// Collective. Measures a test set that every rank holds; the ranks share the rows in fixed blocks.
 [[nodiscard]] Metrics measure_common(const Communicator& world, Sequential& network, const Split& test, const Affine& features);
@@ -59,7 +60,7 @@ public:
     [[nodiscard]] std::optional<Metrics> judged() const;
 
 private:
-    void measure_split(RoundReport& report, const std::string& name, Split Shard::*split);
+    void measure_split(RoundReport& report, const std::string& name, Split Shard::*split, std::uint64_t SiloEntry::*rows);
 
     EvaluationConfig config_;
     Federation& federation_;

@@ -14,11 +14,12 @@ namespace silosum {
 class Recorder : public Observer {
 public:
     /// Collective. Keeps the lines of rounds up to `last_kept_round` of an earlier start and drops later ones, which will be trained again.
-    Recorder(const Communicator& world, std::filesystem::path file, std::uint64_t last_kept_round);
+    Recorder(const Communicator& world, std::filesystem::path file, std::uint64_t last_kept_round, bool hides_silos);
     void after_round(RoundReport& report) override;
 
 private:
     const Communicator& world_;
+    bool hides_silos_;
     std::filesystem::path file_;
     std::ofstream stream_;
 };

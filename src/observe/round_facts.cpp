@@ -31,11 +31,10 @@ void RoundFacts::after_round(RoundReport& report) {
     const Aggregate& sum = report.aggregate;
     auto& record = report.record;
     for (const auto& [phase, time] : federation_.exchange->clock().phases()) report.clock.add(phase, time);
-    const auto losses = train_losses(federation_, report.round);
     record["round"] = report.round.number;
     record["participants"] = report.round.participants.size();
     record["train_loss"] = sum.numbers[0] / sum.numbers[1];
-    record["train_losses"] = losses;
+    if (!federation_.sums->hides_silos()) record["train_losses"] = train_losses(federation_, report.round);
     record["weight_sum"] = sum.weight_sum;
     record["steps"] = sum.steps;
     record["range"] = sum.range;

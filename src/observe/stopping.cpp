@@ -31,10 +31,10 @@ bool is_better(const std::string& metric, double value, double than) {
 void check_rules(const EvaluationConfig& config, const Census& census) {
     if (config.target != 0) require_metric("eval.target_metric", config.target_metric, census.problem);
     require_metric("eval.best_metric", config.best_metric, census.problem);
-    require(config.patience == 0 || census.rows(&SiloEntry::validation) > 0,
+    require(config.patience == 0 || census.totals.validation > 0,
             "eval.patience = {}: no silo has validation rows; make some with `silosum shard --validation-fraction`, or set 0",
             config.patience);
-    const bool is_judged = !config.common_test.empty() || census.rows(&SiloEntry::test) + census.rows(&SiloEntry::validation) > 0;
+    const bool is_judged = !config.common_test.empty() || census.totals.test + census.totals.validation > 0;
     require(config.target == 0 || is_judged,
             "eval.target = {}: there is no eval.common_test and no silo has test or validation rows to reach it on; set 0", config.target);
 }

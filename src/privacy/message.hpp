@@ -60,6 +60,8 @@ public:
         left_ = left_.subspan(size);
         return view;
     }
+    /// Everything asked for was there, and more is left.
+    [[nodiscard]] bool has_more() const { return is_whole_ && !left_.empty(); }
     /// Everything asked for was there, and nothing is left.
     [[nodiscard]] bool is_whole() const { return is_whole_ && left_.empty(); }
 

@@ -31,10 +31,6 @@ crypto::Bytes letter_label(const SecureSession& session, std::uint32_t from, std
     return MessageWriter().label("silosum/v1/shares").field(session.id()).number(from).number(to).bytes();
 }
 
-bool is_signed(const SecureSession& session, std::uint32_t silo, crypto::View part, const crypto::Signature& signature) {
-    return crypto::verify(session.identity_of(silo), part, signature);
-}
-
 // The shares that a release gives, after its signature was checked; nothing where the message is not one.
 struct Released {
     std::uint32_t dealer = 0;
@@ -53,7 +49,7 @@ std::vector<Released> read_release(const SecureSession& session, std::uint32_t h
     MessageReader reader(message);
     const crypto::View shares = reader.field(message.size() - 64);
     const auto signature = reader.field<64>();
-    if (!is_signed(session, holder, release_part(session, holder, {shares.begin(), shares.end()}), signature)) return released;
+    if (!session.is_signed(holder, release_part(session, holder, {shares.begin(), shares.end()}), signature)) return released;
     for (MessageReader each(shares); released.size() < shares.size() / entry;) {
         Released one;
         one.dealer = each.number<std::uint32_t>();
@@ -112,21 +108,28 @@ SumMembers read_entries(const SecureSession& session, const std::vector<crypto::
     SumMembers members{std::vector<bool>(terms.silos), std::vector<bool>(terms.silos)};
     for (std::uint32_t silo = 0; silo < terms.silos; ++silo) {
         if (entries[silo].empty()) continue;
+        unless_refused(session.is_there(silo), Refusal::bad_message, "{} enters without having sent keys", session.name(silo));
         MessageReader reader(entries[silo]);
         const auto has_trained = reader.number<std::uint8_t>();
         const auto in = reader.field<64>();
         const auto trained = reader.field<64>();
         unless_refused(reader.is_whole() && has_trained <= 1, Refusal::bad_message, "the entry of {} is no message of it",
                        session.name(silo));
-        unless_refused(is_signed(session, silo, entry_part(session, silo), in) &&
-                           is_signed(session, silo, trained_part(session, silo, has_trained == 1), trained),
+        unless_refused(session.is_signed(silo, entry_part(session, silo), in) &&
+                           session.is_signed(silo, trained_part(session, silo, has_trained == 1), trained),
                        Refusal::bad_signature, "the entry of {} is not signed by it for this attempt", session.name(silo));
         members.is_in[silo] = true;
         members.has_trained[silo] = has_trained == 1;
     }
-    unless_refused(members.trained() >= terms.least_trained, Refusal::too_few_trained,
-                   "{} silos have trained, {} must have: a sum over fewer would show what one of them learnt", members.trained(),
-                   terms.least_trained);
+    std::set<std::uint32_t> trained_domains;
+    for (std::uint32_t silo = 0; silo < terms.silos; ++silo) {
+        if (members.has_trained[silo]) trained_domains.insert(session.domain_of(silo));
+    }
+    unless_refused(trained_domains.size() >= terms.least_trained, Refusal::too_few_trained,
+                   "{} silos of different domains have trained, {} must have: a sum over fewer would show what one of them learnt",
+                   trained_domains.size(), terms.least_trained);
+    unless_refused(!session.only_members() || *session.only_members() == members.is_in, Refusal::other_members,
+                   "shares for a sum over other silos on this model have left before: the two sums would show what a silo gave");
     unless_refused(!terms.is_complete() || members.count() >= terms.threshold, Refusal::too_few_shares,
                    "{} of {} silos are left, {} are needed to open masks", members.count(), terms.silos, terms.threshold);
     return members;
@@ -158,22 +161,26 @@ crypto::Bytes SecureParty::promise() {
     return {hash.begin(), hash.end()};
 }
 
-crypto::Bytes SecureParty::keys(const std::vector<crypto::Bytes>& promises) {
+crypto::Bytes SecureParty::keys(const std::vector<crypto::Bytes>& promises, const Recollection& memory) {
     expect(Step::keys, "fresh keys");
-    KeysMessage message{.silo = silo_, .nonce = nonce_, .ring_number = ring_number_, .keys = {}};
+    KeysMessage message{.silo = silo_, .nonce = nonce_, .ring_number = ring_number_, .keys = {}, .memory = memory};
     message.keys = {sealing_keys_.public_key, masking_keys_.public_key, promise_of(terms_, silo_, "own mask", own_mask_.view())};
     sent_keys_ = sign_keys(message, terms_, hash_of_promises(promises), identity_);
     next_ = Step::shares;
     return sent_keys_;
 }
 
-crypto::Secret<32> SecureParty::letter_key(std::uint32_t from, std::uint32_t to) const {
+crypto::Secret<32> SecureParty::letter_key(std::uint32_t from, std::uint32_t to) {
     const std::uint32_t other = from == silo_ ? to : from;
-    const auto shared = crypto::agree(sealing_keys_.secret_key, session_->keys_of(other).sealing_key);
-    unless_refused(shared.has_value(), Refusal::zero_secret, "the keys of {} and {} give a secret that everybody knows",
-                   session_->name(from), session_->name(to));
+    auto known = letter_secrets_.find(other);
+    if (known == letter_secrets_.end()) {
+        auto shared = crypto::agree(sealing_keys_.secret_key, session_->keys_of(other).sealing_key);
+        unless_refused(shared.has_value(), Refusal::zero_secret, "the keys of {} and {} give a secret that everybody knows",
+                       session_->name(from), session_->name(to));
+        known = letter_secrets_.emplace(other, std::move(*shared)).first;
+    }
     crypto::Secret<32> key;
-    crypto::derive_key(session_->id(), shared->view(), letter_label(*session_, from, to), key.span());
+    crypto::derive_key(session_->id(), known->second.view(), letter_label(*session_, from, to), key.span());
     return key;
 }
 
@@ -225,17 +232,18 @@ void SecureParty::take_shares(const std::vector<Letter>& letters) {
                        session_->name(letter.from), session_->name(silo_));
         held_[letter.from] = {*own_mask, *masking_key};
     }
-    for (const std::uint32_t neighbour : session_->graph().neighbours(silo_)) {
+    for (const std::uint32_t neighbour : session_->neighbours_of(silo_)) {
         unless_refused(held_.contains(neighbour), Refusal::bad_shares, "{} sent no shares to {}", session_->name(neighbour),
                        session_->name(silo_));
     }
+    letter_secrets_.clear();
     next_ = Step::enter;
 }
 
 crypto::Bytes SecureParty::enter(bool has_trained) {
     expect(Step::enter, "an entry");
     add_own_mask(masks_, *session_, silo_, own_mask_, kernels::Sign::plus);
-    for (const std::uint32_t neighbour : session_->graph().neighbours(silo_)) {
+    for (const std::uint32_t neighbour : session_->neighbours_of(silo_)) {
         add_pair_mask(masks_, *session_, silo_, neighbour, masking_keys_.secret_key, session_->keys_of(neighbour).masking_key,
                       kernels::Sign::plus);
     }
@@ -289,7 +297,7 @@ crypto::Bytes SecureParty::unmask(const std::vector<crypto::Bytes>& signatures) 
     std::uint32_t agreeing = 0;
     for (std::uint32_t silo = 0; silo < signatures.size() && silo < terms_.silos; ++silo) {
         if (signatures[silo].size() != 64) continue;
-        agreeing += is_signed(*session_, silo, part, MessageReader(signatures[silo]).field<64>()) ? 1 : 0;
+        agreeing += session_->is_signed(silo, part, MessageReader(signatures[silo]).field<64>()) ? 1 : 0;
     }
     unless_refused(agreeing >= terms_.quorum(), Refusal::too_few_agree,
                    "{} of {} silos signed the members that {} knows, {} are needed: the others were told of other members", agreeing,
@@ -323,6 +331,7 @@ Unmasking::Unmasking(const SecureSession& session, const SumMembers& members, co
         }
     }
     for (std::uint32_t dealer = 0; dealer < terms.silos; ++dealer) {
+        if (!session.is_there(dealer)) continue;
         const bool is_in = members.is_in[dealer];
         const auto is_right = [&](const crypto::Secret<32>& secret) {
             const SilosKeys& keys = session.keys_of(dealer);
@@ -347,7 +356,7 @@ Unmasking::Unmasking(const SecureSession& session, const SumMembers& members, co
             continue;
         }
         // The members still have their masks for the silo that left on the sum: as they put them there, with the other sign.
-        for (const std::uint32_t neighbour : session.graph().neighbours(dealer)) {
+        for (const std::uint32_t neighbour : session.neighbours_of(dealer)) {
             if (!members.is_in[neighbour]) continue;
             add_pair_mask(masks_, session, neighbour, dealer, *secret, session.keys_of(neighbour).masking_key, kernels::Sign::minus);
         }

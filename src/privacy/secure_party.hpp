@@ -28,6 +28,7 @@ struct SumMembers {
     std::vector<bool> has_trained;
     [[nodiscard]] std::uint32_t count() const;
     [[nodiscard]] std::uint32_t trained() const;
+    friend bool operator==(const SumMembers&, const SumMembers&) = default;
 };
 /// entries[i]: the message of silo i, empty where it has left. Checks signatures and that enough have trained; throws Refused.
 [[nodiscard]] SumMembers read_entries(const SecureSession& session, const std::vector<crypto::Bytes>& entries);
@@ -39,8 +40,8 @@ public:
 
     /// R0: 32 bytes for everybody.
     [[nodiscard]] crypto::Bytes promise();
-    /// R1: for everybody. promises: those of all silos, in order.
-    [[nodiscard]] crypto::Bytes keys(const std::vector<crypto::Bytes>& promises);
+    /// R1: for everybody. promises: those of all silos, in order. memory: what the silo's ledger says of this sum.
+    [[nodiscard]] crypto::Bytes keys(const std::vector<crypto::Bytes>& promises, const Recollection& memory = {});
     /// R2: a letter for each neighbour. The session was made from the R0 and R1 messages of all.
     [[nodiscard]] std::vector<Letter> shares(std::shared_ptr<const SecureSession> session);
     /// R2: the letters of all neighbours, in any order. One that is missing or wrong ends the attempt: no mask was used yet.
@@ -63,7 +64,7 @@ private:
         shamir::Share masking_key;
     };
     void expect(Step step, const char* what);
-    [[nodiscard]] crypto::Secret<32> letter_key(std::uint32_t from, std::uint32_t to) const;
+    [[nodiscard]] crypto::Secret<32> letter_key(std::uint32_t from, std::uint32_t to);
 
     SecureTerms terms_;
     std::uint32_t silo_;
@@ -78,7 +79,8 @@ private:
     crypto::ExchangeKeys masking_keys_;  // s
     crypto::Bytes sent_keys_;
     std::shared_ptr<const SecureSession> session_;
-    std::map<std::uint32_t, HeldShares> held_;  // by dealer
+    std::map<std::uint32_t, crypto::Secret<32>> letter_secrets_;  // by neighbour: one agreement for letters both ways
+    std::map<std::uint32_t, HeldShares> held_;                    // by dealer
     MaskStreams masks_;
     std::map<std::uint32_t, std::map<std::uint64_t, std::uint64_t>> masked_;  // by vector: begin -> end
     SumMembers members_;

@@ -7,11 +7,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "kernels/key_stream.hpp"
 #include "privacy/crypto.hpp"
+#include "privacy/ledger.hpp"
 #include "privacy/mask_graph.hpp"
 #include "privacy/refusal.hpp"
 
@@ -21,7 +24,10 @@ namespace silosum {
 struct RosterEntry {
     std::string name;
     crypto::Bytes32 public_key{};  // Ed25519
+    std::string domain{};          // silos that one organisation could read count as one; empty: a domain of its own
 };
+/// The number of each silo's domain, from 0 in order of appearance.
+[[nodiscard]] std::vector<std::uint32_t> domains_of(const std::vector<RosterEntry>& roster);
 [[nodiscard]] crypto::Bytes32 hash_of_roster(const std::vector<RosterEntry>& roster);
 
 /// A vector that is summed under masks.
@@ -36,10 +42,12 @@ struct SecureTerms {
     std::uint64_t round = 0;
     std::uint32_t attempt = 0;
     std::uint32_t silos = 0;
-    std::uint32_t neighbours = 0;     // of each silo in the mask graph; silos - 1: complete
-    std::uint32_t threshold = 0;      // shares that open a mask
-    std::uint32_t corrupt = 0;        // the most silos that may work together against the others
-    std::uint32_t least_trained = 3;  // of silos in a sum
+    std::uint32_t neighbours = 0;       // of each silo in the mask graph; silos - 1: complete
+    std::uint32_t threshold = 0;        // shares that open a mask
+    std::uint32_t corrupt = 0;          // the most silos that may work together against the others
+    std::uint32_t corrupt_domains = 0;  // and domains
+    std::uint32_t least_trained = 3;    // domains in a sum of which a silo has trained
+    std::string purpose = "update";     // at most one set of silos is summed for one model and purpose
     kernels::Cipher cipher = kernels::Cipher::aes128_ctr;
     crypto::Bytes32 model_hash{};          // of the bytes of the global model that the silo was given
     crypto::Bytes32 roster_hash{};         // hash_of_roster()
@@ -68,6 +76,7 @@ struct KeysMessage {
     crypto::Bytes32 nonce{};  // of this start of the silo's program
     crypto::Bytes32 ring_number{};
     SilosKeys keys;
+    Recollection memory{};
 };
 /// R1 as bytes, signed; `promises_hash` is that of all R0 messages in order.
 [[nodiscard]] crypto::Bytes sign_keys(const KeysMessage& message, const SecureTerms& terms, const crypto::Bytes32& promises_hash,
@@ -76,8 +85,8 @@ struct KeysMessage {
 
 class SecureSession {
 public:
-    /// From the R0 and R1 messages of all silos in order; checks every one against the roster's public keys and the terms. Throws
-    /// Refused, naming the silo. The same on every rank, or with another id.
+    /// From the R0 and R1 messages of all silos in order, both empty for a silo that was gone before R1; checks every one against the
+    /// roster's public keys and the terms. Throws Refused, naming the silo. The same on every rank, or with another id.
     SecureSession(SecureTerms terms, const std::vector<RosterEntry>& roster, const std::vector<crypto::Bytes>& promises,
                   const std::vector<crypto::Bytes>& keys);
 
@@ -89,19 +98,34 @@ public:
     [[nodiscard]] std::string name(std::uint32_t silo) const;
     [[nodiscard]] const SilosKeys& keys_of(std::uint32_t silo) const { return keys_[silo]; }
     [[nodiscard]] crypto::View keys_message_of(std::uint32_t silo) const { return messages_[silo]; }
-    [[nodiscard]] const MaskGraph& graph() const { return graph_; }
+    /// Whether it has sent its keys.
+    [[nodiscard]] bool is_there(std::uint32_t silo) const { return !messages_[silo].empty(); }
+    /// With whom it masks: its neighbours in the graph that are there, ascending.
+    [[nodiscard]] const std::vector<std::uint32_t>& neighbours_of(std::uint32_t silo) const { return neighbours_[silo]; }
+    [[nodiscard]] std::uint32_t domain_of(std::uint32_t silo) const { return domains_[silo]; }
+    /// The only set of silos that may be summed, where shares have left for one before; by number in the roster.
+    [[nodiscard]] const std::optional<std::vector<bool>>& only_members() const { return only_members_; }
+    /// Whether the silo of the roster has signed this.
+    [[nodiscard]] bool is_signed(std::uint32_t silo, crypto::View part, const crypto::Signature& signature) const;
     /// Who holds shares of a silo's secrets, in the order of the shares' x = 1, 2, ...: its neighbours and itself, ascending.
     [[nodiscard]] std::vector<std::uint32_t> holders_of(std::uint32_t silo) const;
     /// The x of a holder's share of a dealer's secrets; 0 where it has none.
     [[nodiscard]] std::uint32_t place_of(std::uint32_t holder, std::uint32_t dealer) const;
 
 private:
+    void remember(const std::vector<Recollection>& memories);
+    void connect(const MaskGraph& graph);
+
     SecureTerms terms_;
     std::vector<RosterEntry> roster_;
     std::vector<crypto::Bytes> messages_;
     std::vector<SilosKeys> keys_;
+    std::vector<std::uint32_t> domains_;
+    std::optional<std::vector<bool>> only_members_;
     crypto::Bytes32 id_{};
-    MaskGraph graph_;
+    std::vector<std::vector<std::uint32_t>> neighbours_;
+    // Silos of one process have the same signatures before them: each is verified once. Hashes of silo, part and signature.
+    mutable std::set<crypto::Bytes32> verified_;
 };
 
 }  // namespace silosum

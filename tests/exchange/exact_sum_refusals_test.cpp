@@ -55,7 +55,7 @@ TEST_F(ExactSumRefusals, NotFiniteUpdateOfOneSiloNamesSiloAndRoundOnAllRanks) {
                 std::vector<float> model = c.first_model();
                 const std::string text =
                     play_broken(c, exchange, model, 2, [&](std::vector<float>& local, Update&) { local[1234] = value; });
-                EXPECT_NE(text.find("silo 2, round 7: its training diverged"), std::string::npos) << text << range;
+                EXPECT_NE(text.find("silo \"s2\", round 7: its training diverged"), std::string::npos) << text << range;
                 expect_same_everywhere(text);
                 expect_usable(c, exchange, model);
             }
@@ -69,7 +69,7 @@ TEST_F(ExactSumRefusals, NotFiniteNumberIsToldToAll) {
     std::vector<float> model = c.first_model();
     const std::string text =
         play_broken(c, exchange, model, 3, [](std::vector<float>&, Update& update) { update.numbers = {std::nan("")}; }, {1.0});
-    EXPECT_NE(text.find("silo 3, round 7: a result of its training: nan cannot be summed"), std::string::npos) << text;
+    EXPECT_NE(text.find("silo \"s3\", round 7: a result of its training: nan cannot be summed"), std::string::npos) << text;
     expect_same_everywhere(text);
 }
 
@@ -78,7 +78,7 @@ TEST_F(ExactSumRefusals, WeightAboveTheDeclaredOneIsRefused) {
     ExactSum exchange(world, c.config, c.setup(world));
     std::vector<float> model = c.first_model();
     const std::string text = play_broken(c, exchange, model, 1, [](std::vector<float>&, Update& update) { update.weight = 1025; });
-    EXPECT_NE(text.find("silo 1, round 7: weight 1025"), std::string::npos) << text;
+    EXPECT_NE(text.find("silo \"s1\", round 7: weight 1025"), std::string::npos) << text;
     expect_same_everywhere(text);
     expect_usable(c, exchange, model);
 }
@@ -89,7 +89,7 @@ TEST_F(ExactSumRefusals, FailureOfARankEndsTheRoundForAll) {
     std::vector<float> model = c.first_model();
     const Round round = c.round();
     exchange.begin(round);
-    if (world.rank() == world.size() - 1) exchange.fail(DataError("shard b.h5 has changed"));
+    if (world.rank() == world.size() - 1) exchange.fail(0, DataError("shard b.h5 has changed"));
     std::string text;
     try {
         (void)exchange.finish(round);
@@ -139,7 +139,7 @@ TEST_F(ExactSumRefusals, AgreedRangeRefusesUpdatesThatAreTooLarge) {
     ExactSum exchange(world, c.config, c.setup(world));
     std::vector<float> model = c.first_model();
     const std::string text = play_broken(c, exchange, model, 4, [](std::vector<float>& local, Update&) { local[0] = 1e30F; });
-    EXPECT_NE(text.find("silo 4, round 7: its training diverged"), std::string::npos) << text;
+    EXPECT_NE(text.find("silo \"s4\", round 7: its training diverged"), std::string::npos) << text;
     expect_same_everywhere(text);
     expect_usable(c, exchange, model);
 }

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "exchange/rounds.hpp"
+#include "exchange/sums.hpp"
 
 namespace silosum {
 namespace {
@@ -289,9 +290,9 @@ TEST_F(ExactSumTest, NumbersOfSilosAreSummedExactly) {
     }
     const Aggregate sum = exchange.finish(round);
     EXPECT_EQ(sum.numbers, (std::vector<double>{4.0 + 0.1, 6.0}));
-    ExactNumbers numbers(1);
-    for (const auto silo : c.hosted(world)) numbers.add(0, values[silo], "a test");
-    EXPECT_EQ(sum_exactly(world, numbers), std::vector<double>{4.0 + 0.1});
+    std::map<std::uint32_t, ExactNumbers> numbers;
+    for (const auto silo : c.hosted(world)) numbers.emplace(silo, ExactNumbers(1)).first->second.add(0, values[silo], "a test");
+    EXPECT_EQ(sum_exactly(*make_plain_sums(world), "a test", 1, numbers), std::vector<double>{4.0 + 0.1});
 }
 
 TEST_F(ExactSumTest, CountsBytesAndTimesItsPhases) {

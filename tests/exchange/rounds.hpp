@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/random.hpp"
-#include "exchange/exact_sum.hpp"
+#include "exchange/exchange.hpp"
 
 namespace silosum {
 
@@ -71,7 +71,13 @@ struct Case {
                 .silos_per_round = silos,
                 .largest_shard = largest_shard,
                 .numbers = numbers,
+                .names = names(),
                 .ranks_per_node = ranks_per_node};
+    }
+    [[nodiscard]] std::vector<std::string> names() const {
+        std::vector<std::string> names;
+        for (std::size_t silo = 0; silo < silos; ++silo) names.push_back("s" + std::to_string(silo));
+        return names;
     }
     [[nodiscard]] Round round(std::uint64_t number = 1) const {
         Round round{.number = number, .total = 100, .participants = {}};
@@ -87,13 +93,15 @@ struct Played {
 };
 
 /// One round over the ranks: every hosted silo's update, the sum, and the model moved by the mean and published.
-inline Played play(const Communicator& world, const Case& c, ExactSum& exchange, const Round& round, std::span<float> model) {
+inline Played play(
+    const Communicator& world, const Case& c, Exchange& exchange, const Round& round, std::span<float> model,
+    const std::function<std::vector<double>(std::uint32_t)>& numbers = [](std::uint32_t) { return std::vector<double>(); }) {
     exchange.begin(round);
     std::vector<float> local;  // like the trainer's buffer, used by one silo after the other
     for (const std::uint32_t silo : c.hosted(world)) {
         if (!round.includes(silo)) continue;
         local = c.local(silo, {model.begin(), model.end()}, round.number);
-        exchange.add({.silo = silo, .weight = c.weight(silo), .local = local, .global = model, .steps = 3, .numbers = {}});
+        exchange.add({.silo = silo, .weight = c.weight(silo), .local = local, .global = model, .steps = 3, .numbers = numbers(silo)});
     }
     Played played{.mean = std::vector<double>(c.parameters), .totals = exchange.finish(round)};
     std::copy(played.totals.mean.begin(), played.totals.mean.end(), played.mean.begin() + static_cast<std::ptrdiff_t>(played.totals.begin));

@@ -30,8 +30,8 @@ TEST(Census, AddsUpRowsAndKnowsTheLargest) {
         census.add(silo);
     }
     EXPECT_EQ(census.largest_train(), 70U);
-    EXPECT_EQ(census.rows(&SiloEntry::train), 110U);
-    EXPECT_EQ(census.rows(&SiloEntry::test), 9U);
+    EXPECT_EQ(census.totals.train, 110U);
+    EXPECT_EQ(census.totals.test, 9U);
     EXPECT_EQ(census.silos[1].name, "silo 70");
 }
 

@@ -10,6 +10,7 @@
 #include "comm/mpi.hpp"
 #include "data/batch_order.hpp"
 #include "data/loader.hpp"
+#include "exchange/exact_sum.hpp"
 #include "federation/federation.hpp"
 
 namespace silosum {
@@ -77,6 +78,8 @@ std::vector<float> federated(const Setting& run) {
                    .trainer = std::move(trainer),
                    .global = std::move(global),
                    .selection = Selection({}, run.silos.size(), 7),
+                   .group = nullptr,
+                   .sums = make_plain_sums(world),
                    .exchange = std::make_unique<ExactSum>(world, exchange, setup),
                    .algorithm = std::make_unique<FedAvg>(1.0),
                    .observers = {},

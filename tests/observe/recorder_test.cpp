@@ -28,7 +28,7 @@ protected:
     void train(std::uint64_t first, std::uint64_t last) {
         small.federation->observers.clear();
         small.observe_with<RoundFacts>(*small.federation);
-        small.observe_with<Recorder>(small.world, file, first - 1);
+        small.observe_with<Recorder>(small.world, file, first - 1, false);
         small.train(first, last);
         barrier(small.world);
     }
@@ -75,7 +75,7 @@ TEST_F(RecorderOnAll, RecordsWhatTheRoundWas) {
 TEST_F(RecorderOnAll, AFileThatCannotBeWrittenIsAnErrorOnEveryRank) {
     std::string message;
     try {
-        const Recorder recorder(small.world, file.parent_path() / "missing" / "metrics.jsonl", 0);
+        const Recorder recorder(small.world, file.parent_path() / "missing" / "metrics.jsonl", 0, false);
     } catch (const AgreedError& error) {
         EXPECT_EQ(error.code(), ExitCode::runtime);
         message = error.what();

@@ -8,6 +8,7 @@
 
 #include "algorithms/fed_avg.hpp"
 #include "base/random.hpp"
+#include "exchange/exact_sum.hpp"
 #include "federation/federation.hpp"
 
 namespace silosum {
@@ -64,6 +65,8 @@ struct SmallFederation {
                                                              .trainer = std::move(trainer),
                                                              .global = std::move(global),
                                                              .selection = Selection(selection, small_silos, 7),
+                                                             .group = nullptr,
+                                                             .sums = make_plain_sums(world),
                                                              .exchange = std::make_unique<ExactSum>(world, ExchangeConfig{}, setup),
                                                              .algorithm = std::make_unique<FedAvg>(1.0),
                                                              .observers = {},

@@ -21,13 +21,13 @@ TEST(SecureTerms, AreRefusedWhereTheyProtectNobody) {
     };
     refuses([](SecureTerms& terms) { terms = terms_of(2); }, "2 silos");
     refuses([](SecureTerms& terms) { terms.least_trained = 2; }, "at least 2 silos in a sum");
-    refuses([](SecureTerms& terms) { terms.corrupt = 2; }, "at least 3 silos in a sum: must be from 4");
+    refuses([](SecureTerms& terms) { terms.corrupt = terms.corrupt_domains = 2; }, "at least 3 silos in a sum: must be from 4");
     refuses([](SecureTerms& terms) { terms.least_trained = 10; }, "at least 10 silos");
     refuses([](SecureTerms& terms) { terms.threshold = 4; }, "4 shares open a mask: with 9 silos");
     refuses([](SecureTerms& terms) { terms.threshold = 10; }, "10 shares open a mask");
     refuses(
         [](SecureTerms& terms) {
-            terms.corrupt = 7;
+            terms.corrupt = terms.corrupt_domains = 7;
             terms.least_trained = 9;
         },
         "7 shares open a mask: must be more than the 7");

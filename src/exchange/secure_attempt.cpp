@@ -1,0 +1,208 @@
+#include "exchange/secure_attempt.hpp"
+
+#include <algorithm>
+
+#include "comm/agreement.hpp"
+#include "comm/collectives.hpp"
+#include "privacy/count_leak.hpp"
+#include "privacy/message.hpp"
+
+namespace silosum {
+
+namespace {
+
+constexpr std::uint32_t most_attempts = 8;
+
+std::string as_text(const crypto::Bytes& bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void write_message(MessageWriter& writer, std::uint32_t silo, crypto::View bytes) {
+    writer.number(silo).number(static_cast<std::uint32_t>(bytes.size())).field(bytes);
+}
+
+// Calls take(silo, message) for all messages of all ranks; what a rank sent beyond them is passed over.
+template <class Take>
+void read_messages(const std::vector<std::string>& texts, Take&& take) {
+    for (const auto& text : texts) {
+        MessageReader reader(crypto::view(text));
+        while (reader.has_more()) {
+            const auto silo = reader.number<std::uint32_t>();
+            const auto bytes = reader.field(reader.number<std::uint32_t>());
+            if (reader.has_more() || reader.is_whole()) take(silo, bytes);
+        }
+    }
+}
+
+crypto::Bytes32 context_of(const SecureGroup& group, const SumTerms& terms) {
+    return SumContext{group.roster_hash(), terms.model_hash, terms.purpose}.hash();
+}
+
+}  // namespace
+
+WordsTag tag_for(SecureGroup& group, const SumTerms& terms, std::uint32_t silo) {
+    return WordsTag(group.identities().at(silo).tag_key(context_of(group, terms), terms.settings_hash));
+}
+
+SecureAttempt::SecureAttempt(SecureGroup& group, const SumTerms& terms, const std::map<std::uint32_t, Gift>& gifts,
+                             const Rehearsal& rehearsal)
+    : group_(group),
+      terms_(terms),
+      rehearsal_(rehearsal),
+      context_(context_of(group, terms)),
+      gifts_(gifts),
+      is_absent_(group.roster().size(), false) {
+    for (std::uint32_t silo = 0; silo < is_absent_.size(); ++silo) is_absent_[silo] = is_gone(silo, LeaveStep::keys);
+    run_keys();
+    enter();
+}
+
+bool SecureAttempt::is_gone(std::uint32_t silo, LeaveStep before) const {
+    if (is_absent_[silo]) return true;
+    const auto step = rehearsal_.leaves(terms_.round, silo);
+    return step && *step != LeaveStep::train && *step <= before;
+}
+
+SecureTerms SecureAttempt::secure_terms(std::uint32_t attempt) const {
+    const SecurePlan& plan = group_.plan();
+    SecureTerms terms;
+    terms.round = terms_.round;
+    terms.attempt = attempt;
+    terms.silos = static_cast<std::uint32_t>(group_.roster().size());
+    terms.neighbours = plan.neighbours;
+    terms.threshold = plan.threshold;
+    terms.corrupt = plan.corrupt;
+    terms.corrupt_domains = plan.corrupt_domains;
+    terms.least_trained = plan.least_trained;
+    terms.purpose = terms_.purpose;
+    terms.cipher = group_.cipher();
+    terms.model_hash = terms_.model_hash;
+    terms.roster_hash = group_.roster_hash();
+    terms.configuration_hash = terms_.settings_hash;
+    terms.vectors = terms_.vectors;
+    return terms;
+}
+
+// Each hosted silo that is not gone before this step makes its message; all ranks get the messages of all silos, or the same error.
+template <class Make>
+SecureAttempt::Messages SecureAttempt::from_all(LeaveStep before, Make&& make) {
+    const Communicator& world = group_.communicator();
+    MessageWriter mine;
+    succeed_on_all(world, [&] {
+        for (auto& [silo, party] : parties_) {
+            if (!is_gone(silo, before)) write_message(mine, silo, make(silo, *party));
+        }
+    });
+    Messages messages(is_absent_.size());
+    read_messages(all_gather_text(world, as_text(mine.bytes())), [&](std::uint32_t silo, crypto::View bytes) {
+        if (silo < messages.size()) messages[silo].assign(bytes.begin(), bytes.end());
+    });
+    return messages;
+}
+
+// Letters of all silos, of which this rank keeps those to its own. False where a silo that sent keys sent none: it is absent from now on.
+bool SecureAttempt::deal(std::vector<Letter>& letters) {
+    const auto sent = from_all(LeaveStep::shares, [&](std::uint32_t, SecureParty& party) {
+        MessageWriter all;
+        for (const Letter& letter : party.shares(session_)) write_message(all, letter.to, letter.bytes);
+        return all.bytes();
+    });
+    bool are_all_there = true;
+    for (std::uint32_t silo = 0; silo < sent.size(); ++silo) {
+        if (is_absent_[silo]) continue;
+        if (sent[silo].empty()) {
+            is_absent_[silo] = true;
+            are_all_there = false;
+        }
+        read_messages({as_text(sent[silo])}, [&](std::uint32_t to, crypto::View bytes) {
+            if (parties_.contains(to)) letters.push_back({silo, to, {bytes.begin(), bytes.end()}});
+        });
+    }
+    return are_all_there;
+}
+
+void SecureAttempt::run_keys() {
+    const Communicator& world = group_.communicator();
+    std::vector<Letter> letters;
+    do {
+        ++number_;
+        letters.clear();
+        succeed_on_all(world, [&] {
+            unless_refused(number_ <= most_attempts, Refusal::too_few_shares, "in {} attempts there was always a silo that left",
+                           most_attempts);
+            parties_.clear();
+            for (auto& [silo, identity] : group_.identities()) {
+                if (is_absent_[silo]) continue;
+                parties_[silo] = std::make_unique<SecureParty>(secure_terms(number_), silo, identity.keys, crypto::system_entropy());
+            }
+        });
+        const auto promises = from_all(LeaveStep::keys, [](std::uint32_t, SecureParty& party) { return party.promise(); });
+        const auto keys = from_all(LeaveStep::keys, [&](std::uint32_t silo, SecureParty& party) {
+            return party.keys(promises, group_.identities().at(silo).ledger.recall(context_, gifts_.at(silo).tag));
+        });
+        succeed_on_all(world,
+                       [&] { session_ = std::make_shared<const SecureSession>(secure_terms(number_), group_.roster(), promises, keys); });
+    } while (!deal(letters));
+    succeed_on_all(world, [&] {
+        for (auto& [silo, party] : parties_) {
+            std::vector<Letter> own;
+            for (const Letter& letter : letters) {
+                if (letter.to == silo) own.push_back(letter);
+            }
+            party->take_shares(own);
+        }
+    });
+}
+
+void SecureAttempt::enter() {
+    const Communicator& world = group_.communicator();
+    entries_ = from_all(LeaveStep::entry, [&](std::uint32_t silo, SecureParty& party) {
+        group_.identities().at(silo).ledger.enter(context_, gifts_.at(silo).tag);
+        return party.enter(gifts_.at(silo).has_trained);
+    });
+    succeed_on_all(world, [&] { members_ = read_entries(*session_, entries_); });
+    for (auto& [silo, party] : parties_) {
+        if (members_.is_in[silo]) hosted_members_.push_back(party.get());
+    }
+    for (const auto has_members : all_gather(world, static_cast<std::uint32_t>(hosted_members_.empty() ? 0 : 1))) {
+        gives_.push_back(has_members != 0);
+    }
+}
+
+// Each silo looks at the sums that it has released shares for itself.
+void SecureAttempt::check_counts() const {
+    if (!terms_.sums_counts || group_.accepts_count_leaks()) return;
+    for (const auto& [silo, identity] : group_.identities()) {
+        SummedSets sets;
+        for (const auto& set : identity.ledger.trained_sets()) {
+            if (set.size() == members_.has_trained.size()) sets.add(set);
+        }
+        const auto exposed = sets.exposed_by(members_.has_trained);
+        unless_refused(
+            !exposed, Refusal::counts_leak,
+            "with the sums before, the sum over these silos would show how many samples {} has; exchange.count_leak = accept allows "
+            "it, exchange.weights = uniform sums no counts",
+            session_->name(exposed.value_or(0)));
+    }
+}
+
+Unmasking SecureAttempt::finish() {
+    const Communicator& world = group_.communicator();
+    const auto signatures =
+        from_all(LeaveStep::signature, [&](std::uint32_t, SecureParty& party) { return party.agree_on_members(entries_); });
+    succeed_on_all(world, [&] { check_counts(); });
+    const auto releases = from_all(LeaveStep::release, [&](std::uint32_t silo, SecureParty& party) {
+        const auto release = party.unmask(signatures);
+        group_.identities().at(silo).ledger.release(context_, members_.is_in,
+                                                    terms_.sums_counts ? members_.has_trained : std::vector<bool>());
+        return release;
+    });
+    std::optional<Unmasking> unmasking;
+    succeed_on_all(world, [&] { unmasking.emplace(*session_, members_, releases); });
+    if (world.rank() == 0) {
+        for (const auto& complaint : unmasking->complaints()) fmt::print(stderr, "silosum: warning: {}\n", complaint);
+    }
+    return std::move(*unmasking);
+}
+
+}  // namespace silosum

@@ -1,0 +1,86 @@
+// One secure sum over MPI: the parties of this rank's silos take the steps of the protocol with those of all ranks. Plain words never
+// leave: they are hidden chunk by chunk, and masks come off the sum only.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "exchange/rehearsal.hpp"
+#include "exchange/secure_group.hpp"
+#include "privacy/secure_party.hpp"
+
+namespace silosum {
+
+/// What is summed, equal on all ranks.
+struct SumTerms {
+    std::uint64_t round = 0;
+    std::string purpose;
+    crypto::Bytes32 model_hash{};     // of the bytes that this rank was given
+    crypto::Bytes32 settings_hash{};  // of all that decides how words are made
+    std::vector<MaskedVector> vectors;
+    bool sums_counts = false;  // sample counts are in it: sets of silos are watched
+};
+
+/// What a hosted silo gives.
+struct Gift {
+    bool has_trained = false;
+    WordsTag::Value tag{};  // of all that decides its words, from tag_for()
+};
+/// The tag of what a hosted silo gives to this sum, to be fed with all that decides its words.
+[[nodiscard]] WordsTag tag_for(SecureGroup& group, const SumTerms& terms, std::uint32_t silo);
+
+class SecureAttempt {
+public:
+    /// Collective: R0 to the entries of R3; begun anew without a silo that is gone before its shares are out. gifts: by id, of every hosted
+    /// silo; they, and the rehearsal, must outlive it. Throws the same AgreedError on all ranks where anything is refused: no share has
+    /// left then, nor a word.
+    SecureAttempt(SecureGroup& group, const SumTerms& terms, const std::map<std::uint32_t, Gift>& gifts, const Rehearsal& rehearsal);
+
+    [[nodiscard]] const SumMembers& members() const { return members_; }
+    [[nodiscard]] bool is_member(std::uint32_t silo) const { return members_.is_in[silo]; }
+    /// Hosted silos that are in the sum.
+    [[nodiscard]] std::size_t hosted_members() const { return hosted_members_.size(); }
+    /// By rank: whether it hosts a member.
+    [[nodiscard]] const std::vector<bool>& gives() const { return gives_; }
+    [[nodiscard]] std::uint32_t attempts() const { return number_; }
+
+    /// Puts the masks of all hosted members on the sum of their words, from `first` on (a multiple of 16).
+    template <class Word>
+    void hide(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
+        for (SecureParty* party : hosted_members_) party->mask(vector, first, words);
+    }
+    /// Collective: R4 to R6, after the last word. What takes the masks off the sums. Throws the same AgreedError on all ranks.
+    [[nodiscard]] Unmasking finish();
+
+private:
+    using Messages = std::vector<crypto::Bytes>;  // by id of the silo, empty where none
+
+    [[nodiscard]] SecureTerms secure_terms(std::uint32_t attempt) const;
+    [[nodiscard]] bool is_gone(std::uint32_t silo, LeaveStep before) const;
+    template <class Make>
+    [[nodiscard]] Messages from_all(LeaveStep before, Make&& make);
+    [[nodiscard]] bool deal(std::vector<Letter>& letters);
+    void run_keys();
+    void enter();
+    void check_counts() const;
+
+    SecureGroup& group_;
+    SumTerms terms_;
+    const Rehearsal& rehearsal_;
+    crypto::Bytes32 context_{};
+    const std::map<std::uint32_t, Gift>& gifts_;
+    std::vector<bool> is_absent_;  // by id: gone before keys or shares
+    std::uint32_t number_ = 0;
+    std::map<std::uint32_t, std::unique_ptr<SecureParty>> parties_;
+    std::shared_ptr<const SecureSession> session_;
+    Messages entries_;
+    SumMembers members_;
+    std::vector<SecureParty*> hosted_members_;
+    std::vector<bool> gives_;
+};
+
+}  // namespace silosum

@@ -1,0 +1,96 @@
+#include "exchange/secure_group.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+#include "comm/agreement.hpp"
+#include "comm/collectives.hpp"
+#include "privacy/message.hpp"
+
+namespace silosum {
+
+SecureGroup::SecureGroup(const Communicator& communicator, const ExchangeConfig& config, const std::vector<std::string>& names,
+                         const std::vector<std::uint32_t>& hosted, std::uint64_t seed)
+    : communicator_(communicator.duplicate()),
+      hosted_(hosted),
+      cipher_(config.cipher == "chacha20" ? kernels::Cipher::chacha20 : kernels::Cipher::aes128_ctr),
+      accepts_count_leaks_(config.count_leak == "accept") {
+    communicator_.set_deadline(config.deadline_s);
+    if (config.identities == "roster") {
+        take_roster(config, names);
+    } else {
+        make_throwaways(names);
+    }
+    roster_hash_ = hash_of_roster(roster_);
+    model_hash_ = crypto::sha256({MessageWriter().label("silosum/v1/before").number(seed).bytes()});
+    succeed_on_all(communicator_, [&] {
+        plan_ = plan_secure_sum(roster_, {.graph = config.graph, .corrupt = config.corrupt, .dropouts = config.dropouts});
+    });
+    std::set<std::uint32_t> domains;
+    const auto of_silo = domains_of(roster_);
+    for (const std::uint32_t silo : hosted_) domains.insert(of_silo[silo]);
+    std::vector<std::uint64_t> shares_process{domains.size() > 1 ? 1U : 0U};
+    all_reduce_max(communicator_, std::span<std::uint64_t>(shares_process));
+    if (config.identities == "throwaway") {
+        why_simulation_ = "identities are thrown away at the end, and nobody vouches for them";
+    } else if (shares_process[0] != 0) {
+        why_simulation_ = "silos of different domains share a process";
+    }
+}
+
+// Every rank reads the roster itself: a silo trusts its own copy only.
+void SecureGroup::take_roster(const ExchangeConfig& config, const std::vector<std::string>& names) {
+    succeed_on_all(communicator_, [&] {
+        const auto entries = read_roster(config.roster, today());
+        for (const auto& name : names) {
+            const auto found = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.name == name; });
+            require<DataError>(found != entries.end(),
+                               "exchange.roster: {} has no entry for silo \"{}\"; add what `silosum keygen` printed", config.roster, name);
+            roster_.push_back(*found);
+        }
+        for (const std::uint32_t silo : hosted_) {
+            Identity identity = Identity::in_folder(config.keys, names[silo]);
+            require<DataError>(crypto::equal(identity.keys.public_key, roster_[silo].public_key),
+                               "the key of silo \"{}\" in {} is not the one that the roster {} has for it", names[silo], config.keys,
+                               config.roster);
+            identities_.emplace(silo, std::move(identity));
+        }
+    });
+}
+
+void SecureGroup::make_throwaways(const std::vector<std::string>& names) {
+    std::string mine;
+    succeed_on_all(communicator_, [&] {
+        for (const std::uint32_t silo : hosted_) {
+            const auto made = identities_.emplace(silo, Identity::throwaway(names[silo], crypto::system_entropy())).first;
+            mine += fmt::format("{} {}\n", silo, crypto::hex(made->second.keys.public_key));
+        }
+    });
+    for (const auto& name : names) roster_.push_back({.name = name, .public_key = {}, .domain = {}});
+    for (const auto& text : all_gather_text(communicator_, mine)) {
+        for (const auto& line : split(text, '\n')) {
+            const auto words = split(line, ' ');
+            if (words.size() != 2) continue;
+            const auto silo = std::stoul(words[0]);
+            const auto key = crypto::from_hex(words[1], 32);
+            require<RuntimeError>(silo < roster_.size() && key.has_value(), "a rank gave a key that is none: {}", line);
+            std::copy(key->begin(), key->end(), roster_[silo].public_key.begin());
+        }
+    }
+}
+
+std::string SecureGroup::claim() const {
+    if (is_simulation()) return "simulation: no privacy claimed, as " + why_simulation_;
+    return fmt::format(
+        "no silo, rank or relay learns another silo's update as long as fewer than {} of {} domains work together; under one "
+        "user id this holds against the wire, relays, logs and accidents, not against other processes of that user",
+        plan_.corrupt_domains + 1,
+        domains_of(roster_).empty() ? 0 : *std::max_element(domains_of(roster_).begin(), domains_of(roster_).end()) + 1);
+}
+
+}  // namespace silosum

@@ -1,0 +1,56 @@
+// The silos of a secure federation as this rank sees them: the roster of all, the identities of those it hosts, and what the sums must
+// stand.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "comm/mpi.hpp"
+#include "exchange/exchange_config.hpp"
+#include "privacy/identity.hpp"
+#include "privacy/secure_plan.hpp"
+
+namespace silosum {
+
+class SecureGroup {
+public:
+    /// Collective. names: of all silos by id; hosted: ids of this rank's silos. Throws the same AgreedError on all ranks where a key or the
+    /// roster cannot be used, a silo is not in the roster, or nothing would protect the silos.
+    SecureGroup(const Communicator& communicator, const ExchangeConfig& config, const std::vector<std::string>& names,
+                const std::vector<std::uint32_t>& hosted, std::uint64_t seed);
+
+    [[nodiscard]] const Communicator& communicator() const { return communicator_; }
+    /// By id of the silo.
+    [[nodiscard]] const std::vector<RosterEntry>& roster() const { return roster_; }
+    [[nodiscard]] const crypto::Bytes32& roster_hash() const { return roster_hash_; }
+    [[nodiscard]] std::map<std::uint32_t, Identity>& identities() { return identities_; }
+    [[nodiscard]] const SecurePlan& plan() const { return plan_; }
+    [[nodiscard]] kernels::Cipher cipher() const { return cipher_; }
+    [[nodiscard]] bool accepts_count_leaks() const { return accepts_count_leaks_; }
+    /// Hash of the global model that the silos of this rank have now; before there is one, of the seed of the run.
+    [[nodiscard]] const crypto::Bytes32& model_hash() const { return model_hash_; }
+    void set_model_hash(const crypto::Bytes32& hash) { model_hash_ = hash; }
+    /// Where silos of different domains share a process or nobody vouches for their keys, there is nobody to protect them from.
+    [[nodiscard]] bool is_simulation() const { return !why_simulation_.empty(); }
+    /// What this federation may claim, in a sentence.
+    [[nodiscard]] std::string claim() const;
+
+private:
+    void take_roster(const ExchangeConfig& config, const std::vector<std::string>& names);
+    void make_throwaways(const std::vector<std::string>& names);
+
+    Communicator communicator_;
+    std::vector<std::uint32_t> hosted_;
+    std::map<std::uint32_t, Identity> identities_;  // by id, of this rank's silos
+    std::vector<RosterEntry> roster_;
+    crypto::Bytes32 roster_hash_{};
+    SecurePlan plan_;
+    kernels::Cipher cipher_ = kernels::Cipher::aes128_ctr;
+    bool accepts_count_leaks_ = false;
+    crypto::Bytes32 model_hash_{};
+    std::string why_simulation_;
+};
+
+}  // namespace silosum

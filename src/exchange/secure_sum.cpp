@@ -1,0 +1,167 @@
+#include "exchange/secure_sum.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "comm/agreement.hpp"
+#include "privacy/message.hpp"
+#include "privacy/model_hash.hpp"
+
+namespace silosum {
+
+namespace {
+
+constexpr std::uint32_t tail_vector = 2;
+enum Counter : std::size_t { present, trained, weight, steps, clipped, counters };
+
+}  // namespace
+
+SecureSum::SecureSum(const Communicator& communicator, const ExchangeConfig& config, const ExchangeSetup& setup, SecureGroup& group)
+    : Exchange(communicator, config, setup), group_(group) {}
+
+void SecureSum::take_model(const Parameters& global) {
+    clock_.measure("hash", [&] { group_.set_model_hash(hash_of_model(global.values.span(), global.layout.text())); });
+}
+
+void SecureSum::begin(const Round& round) {
+    Exchange::begin(round);
+    terms_ = terms(round);
+    tails_.clear();
+    clipped_ = 0;
+}
+
+SumTerms SecureSum::terms(const Round& round) const {
+    MessageWriter settings;
+    settings.label("silosum/v1/encoding")
+        .number(static_cast<std::uint32_t>(plan_.ring_bits))
+        .number(static_cast<std::uint64_t>(plan_.silos));
+    for (const int log2 : {plan_.range_log2, plan_.weight_log2, plan_.scale_bits}) settings.number(static_cast<std::uint32_t>(log2));
+    settings.label(config_.weights)
+        .number(static_cast<std::uint64_t>(setup_.parameters))
+        .number(static_cast<std::uint64_t>(setup_.numbers));
+    for (const std::uint32_t silo : round.participants) settings.number(silo);
+    SumTerms terms;
+    terms.round = round.number;
+    terms.purpose = "update";
+    terms.model_hash = group_.model_hash();
+    terms.settings_hash = crypto::sha256({settings.bytes()});
+    terms.vectors = {{payload_vector, plan_.ring_bits, payload_words(setup_.parameters)},
+                     {tail_vector, 64, counters + setup_.numbers * exact_limbs}};
+    terms.sums_counts = !config_.is_uniform();
+    return terms;
+}
+
+void SecureSum::add(const Update& update) {
+    Tail tail;
+    tail.numbers = ExactNumbers(setup_.numbers);
+    if (const auto problem = error_of([&] {
+            check(update, tails_.size());
+            tail.weight = weight_of(update);
+            if (tail.weight == 0) return;
+            tail.steps = update.steps;
+            tail.numbers.add(update.numbers, fmt::format("{}, round {}: a result of its training", text_of(update.silo), round_));
+        })) {
+        if (!error_) error_ = *problem;
+        return;
+    }
+    if (tail.weight == 0) return;
+    // Once a silo has entered, all its words must follow: whether they can be made is found out before.
+    constexpr std::size_t piece = 4096;
+    WordsTag tag = tag_for(group_, terms_, update.silo);
+    const bool is_finite = clock_.measure("tag", [&] {
+        for (std::size_t first = 0; first < update.local.size(); first += piece) {
+            const std::size_t n = std::min(piece, update.local.size() - first);
+            if (!std::isfinite(kernels::largest_difference(n, update.local.data() + first, update.global.data() + first))) return false;
+            tag.add(std::as_bytes(update.local.subspan(first, n)));
+        }
+        tag.add(std::as_bytes(std::span(&tail.weight, 1)));
+        tag.add(std::as_bytes(std::span(&tail.steps, 1)));
+        tag.add(std::as_bytes(std::as_const(tail.numbers).words()));
+        return true;
+    });
+    if (!is_finite) return fail(update.silo, RuntimeError(divergence(update.silo, 0)));
+    tail.tag = tag.value();
+
+    Waiting waiting{.silo = update.silo, .weight = tail.weight, .local = update.local, .global = update.global, .copy = {}};
+    tails_[update.silo] = std::move(tail);
+    if (expected_ == 1) {
+        waiting_.push_back(std::move(waiting));
+        return;
+    }
+    clipped_ += clock_.measure("encode", [&] { return ring_->add(with_settings(waiting)).clipped; });
+}
+
+// The silo names itself, and does not join.
+void SecureSum::fail(std::uint32_t silo, const Error& error) {
+    fmt::print(stderr, "silosum: warning: {} gives nothing to round {}: {}\n", text_of(silo), round_, error.what());
+}
+
+Aggregate SecureSum::finish(const Round& /*round*/) {
+    clock_.measure("wait", [&] { agree_on_error(communicator_, error_); });
+    std::map<std::uint32_t, Gift> gifts;
+    for (const std::uint32_t silo : setup_.hosted) {
+        const auto given = tails_.find(silo);
+        gifts[silo] = given == tails_.end() ? Gift{false, tag_for(group_, terms_, silo).value()} : Gift{true, given->second.tag};
+    }
+    std::optional<SecureAttempt> attempt;
+    clock_.measure("keys", [&] { attempt.emplace(group_, terms_, gifts, rehearsal_); });
+    check_members(*attempt);
+
+    Aggregate aggregate = empty_aggregate();
+    std::optional<EncodedUpdate> streamed;
+    if (!waiting_.empty()) streamed = with_settings(waiting_.front());
+    const RingResult words = ring_->reduce_masked(*attempt, streamed, aggregate.mean, clock_);
+    bytes_sent_ += words.bytes_sent;
+    auto tail = clock_.measure("wire", [&] { return sum_tail(*attempt, clipped_ + words.count.clipped); });
+
+    std::optional<Unmasking> unmasking;
+    clock_.measure("agree", [&] { unmasking.emplace(attempt->finish()); });
+    unmasking->take_off(tail_vector, 0, std::span<std::uint64_t>(tail));
+    const SumMembers& members = attempt->members();
+    RingResult result;
+    succeed_on_all(communicator_, [&] {
+        unless_refused(tail[present] == members.count() && tail[trained] == members.trained() && tail[weight] > 0, Refusal::wrong_sum,
+                       "the sum counts {} silos of which {} have trained, not {} and {}: somebody has given other words", tail[present],
+                       tail[trained], members.count(), members.trained());
+        result = ring_->unmask(*unmasking, members.count(), plan_.unit(), static_cast<double>(tail[weight]), aggregate.mean, clock_);
+    });
+    aggregate.weight_sum = tail[weight];
+    aggregate.present = tail[present];
+    aggregate.trained = tail[trained];
+    aggregate.steps = tail[steps];
+    aggregate.clipped = tail[clipped];
+    aggregate.error_bound = plan_.error_bound(aggregate.weight_sum);
+    numbers_.clear();
+    std::copy(tail.begin() + counters, tail.end(), numbers_.words().begin());
+    aggregate.numbers = numbers_.values();
+    if (config_.range == "from_previous") choose_next_range(aggregate, result.largest);
+    waiting_.clear();
+    return aggregate;
+}
+
+// Words that a silo has given are in this rank's sum already.
+void SecureSum::check_members(const SecureAttempt& attempt) {
+    succeed_on_all(communicator_, [&] {
+        for (const auto& [silo, tail] : tails_) {
+            unless_refused(attempt.is_member(silo), Refusal::other_members, "{} has trained but was left out of the sum", text_of(silo));
+        }
+    });
+}
+
+std::vector<std::uint64_t> SecureSum::sum_tail(SecureAttempt& attempt, std::uint64_t clipped_coordinates) {
+    std::vector<std::uint64_t> sum(counters + setup_.numbers * exact_limbs, 0);
+    sum[present] = attempt.hosted_members();
+    sum[clipped] = clipped_coordinates;
+    for (const auto& [silo, tail] : tails_) {
+        ++sum[trained];
+        sum[weight] += tail.weight;
+        sum[steps] += tail.steps;
+        const auto words = tail.numbers.words();
+        for (std::size_t i = 0; i < words.size(); ++i) sum[counters + i] += words[i];
+    }
+    succeed_on_all(communicator_, [&] { attempt.hide(tail_vector, 0, std::span<std::uint64_t>(sum)); });
+    all_reduce_sum(communicator_, std::span<std::uint64_t>(sum));
+    return sum;
+}
+
+}  // namespace silosum

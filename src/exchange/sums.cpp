@@ -1,0 +1,109 @@
+#include "exchange/sums.hpp"
+
+#include <span>
+
+#include "comm/agreement.hpp"
+#include "comm/collectives.hpp"
+#include "exchange/secure_attempt.hpp"
+#include "privacy/message.hpp"
+
+namespace silosum {
+
+namespace {
+
+void add_to(std::vector<std::uint64_t>& sum, const std::vector<std::uint64_t>& words) {
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += words[i];
+}
+
+class PlainSums : public Sums {
+public:
+    explicit PlainSums(const Communicator& communicator) : communicator_(communicator) {}
+
+    [[nodiscard]] std::vector<std::uint64_t> sum(const std::string&, std::size_t length, const WordsOfSilos& words) override {
+        std::vector<std::uint64_t> total(length, 0);
+        for (const auto& [silo, given] : words) add_to(total, given);
+        all_reduce_sum(communicator_, std::span<std::uint64_t>(total));
+        return total;
+    }
+    [[nodiscard]] bool hides_silos() const override { return false; }
+    [[nodiscard]] std::size_t least_silos() const override { return 1; }
+
+private:
+    const Communicator& communicator_;
+};
+
+// One vector: how many silos are in the sum, how many of them have given something, and the words.
+class SecureSums : public Sums {
+public:
+    explicit SecureSums(SecureGroup& group) : group_(group) {}
+
+    [[nodiscard]] std::vector<std::uint64_t> sum(const std::string& purpose, std::size_t length, const WordsOfSilos& words) override {
+        const SumTerms its_terms = terms(purpose, length);
+        std::map<std::uint32_t, Gift> gifts;
+        for (const auto& [silo, identity] : group_.identities()) {
+            const auto given = words.find(silo);
+            WordsTag tag = tag_for(group_, its_terms, silo);
+            if (given != words.end()) tag.add(std::as_bytes(std::span(given->second)));
+            gifts[silo] = {given != words.end(), tag.value()};
+        }
+        const Rehearsal nobody_leaves({}, {});
+        SecureAttempt attempt(group_, its_terms, gifts, nobody_leaves);
+        std::vector<std::uint64_t> total(counters + length, 0);
+        for (const auto& [silo, gift] : gifts) {
+            if (!attempt.is_member(silo)) continue;
+            ++total[0];
+            if (!gift.has_trained) continue;
+            ++total[1];
+            const auto& given = words.at(silo);
+            for (std::size_t i = 0; i < length; ++i) total[counters + i] += given[i];
+        }
+        succeed_on_all(group_.communicator(), [&] { attempt.hide(vector_id, 0, std::span<std::uint64_t>(total)); });
+        all_reduce_sum(group_.communicator(), std::span<std::uint64_t>(total));
+        Unmasking unmasking = attempt.finish();
+        unmasking.take_off(vector_id, 0, std::span<std::uint64_t>(total));
+        succeed_on_all(group_.communicator(), [&] {
+            unless_refused(total[0] == attempt.members().count() && total[1] == attempt.members().trained(), Refusal::wrong_sum,
+                           "the sum of {} counts {} silos, {} of which gave something, not {} and {}: somebody has given other words",
+                           purpose, total[0], total[1], attempt.members().count(), attempt.members().trained());
+        });
+        return {total.begin() + counters, total.end()};
+    }
+    [[nodiscard]] bool hides_silos() const override { return true; }
+    [[nodiscard]] std::size_t least_silos() const override { return group_.plan().least_trained; }
+
+private:
+    static constexpr std::size_t counters = 2;
+    static constexpr std::uint32_t vector_id = 3;
+
+    [[nodiscard]] SumTerms terms(const std::string& purpose, std::size_t length) const {
+        SumTerms terms;
+        terms.purpose = purpose;
+        terms.model_hash = group_.model_hash();
+        terms.settings_hash = crypto::sha256({MessageWriter().label("silosum/v1/words64").bytes()});
+        terms.vectors = {{vector_id, 64, counters + length}};
+        return terms;
+    }
+
+    SecureGroup& group_;
+};
+
+}  // namespace
+
+std::unique_ptr<Sums> make_plain_sums(const Communicator& communicator) {
+    return std::make_unique<PlainSums>(communicator);
+}
+std::unique_ptr<Sums> make_secure_sums(SecureGroup& group) {
+    return std::make_unique<SecureSums>(group);
+}
+
+std::vector<double> sum_exactly(Sums& sums, const std::string& purpose, std::size_t length,
+                                const std::map<std::uint32_t, ExactNumbers>& of_silos) {
+    WordsOfSilos words;
+    for (const auto& [silo, numbers] : of_silos) words[silo].assign(numbers.words().begin(), numbers.words().end());
+    ExactNumbers total(length);
+    const auto sum = sums.sum(purpose, total.words().size(), words);
+    std::copy(sum.begin(), sum.end(), total.words().begin());
+    return total.values();
+}
+
+}  // namespace silosum

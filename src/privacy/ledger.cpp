@@ -1,0 +1,191 @@
+#include "privacy/ledger.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "privacy/message.hpp"
+
+namespace silosum {
+
+namespace {
+
+constexpr const char* first_line = "silosum-ledger 1";
+
+std::string reason() {
+    return std::generic_category().message(errno);
+}
+
+std::string text_of(const std::vector<bool>& set) {
+    std::string text;
+    for (const bool is_in : set) text += is_in ? '1' : '0';
+    return text;
+}
+std::vector<bool> set_of(const std::string& text) {
+    std::vector<bool> set;
+    for (const char c : text) set.push_back(c == '1');
+    return set;
+}
+
+// The last word of a line: a change of the line shows, by accident at least.
+std::string sum_of(const std::string& line) {
+    return crypto::hex(crypto::sha256({crypto::view("silosum/v1/ledger-line"), crypto::view(line)})).substr(0, 16);
+}
+
+}  // namespace
+
+crypto::Bytes32 SumContext::hash() const {
+    MessageWriter writer;
+    writer.label("silosum/v1/context").field(roster_hash).field(model_hash).label(purpose);
+    return crypto::sha256({writer.bytes()});
+}
+
+struct WordsTag::State {
+    EVP_MAC* mac = EVP_MAC_fetch(nullptr, "POLY1305", nullptr);
+    EVP_MAC_CTX* context = EVP_MAC_CTX_new(mac);
+    State() = default;
+    ~State() {
+        EVP_MAC_CTX_free(context);
+        EVP_MAC_free(mac);
+    }
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+};
+
+WordsTag::WordsTag(const crypto::Secret<32>& key) : state_(std::make_unique<State>()) {
+    require<RuntimeError>(state_->context != nullptr && EVP_MAC_init(state_->context, key.view().data(), key.size(), nullptr) == 1,
+                          "OpenSSL offers no Poly1305");
+}
+WordsTag::~WordsTag() = default;
+WordsTag::WordsTag(WordsTag&&) noexcept = default;
+WordsTag& WordsTag::operator=(WordsTag&&) noexcept = default;
+
+void WordsTag::add(std::span<const std::byte> bytes) {
+    require<RuntimeError>(EVP_MAC_update(state_->context, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()) == 1,
+                          "OpenSSL's Poly1305 failed");
+}
+
+WordsTag::Value WordsTag::value() {
+    Value value{};
+    std::size_t size = 0;
+    require<RuntimeError>(EVP_MAC_final(state_->context, value.data(), &size, value.size()) == 1 && size == value.size(),
+                          "OpenSSL's Poly1305 failed");
+    return value;
+}
+
+Ledger Ledger::in_file(const std::filesystem::path& file) {
+    Ledger ledger;
+    ledger.path_ = file;
+    const bool is_new = !std::filesystem::exists(file);
+    ledger.file_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    require<RuntimeError>(ledger.file_ >= 0, "cannot open the ledger {}: {}", file.string(), reason());
+    if (!is_new) ledger.read(file);
+    if (ledger.entries_.empty() && std::filesystem::file_size(file) == 0) ledger.append(first_line);
+    return ledger;
+}
+
+Ledger::~Ledger() {
+    if (file_ >= 0) ::close(file_);
+}
+Ledger::Ledger(Ledger&& other) noexcept
+    : path_(std::move(other.path_)),
+      file_(std::exchange(other.file_, -1)),
+      entries_(std::move(other.entries_)),
+      trained_sets_(std::move(other.trained_sets_)) {}
+Ledger& Ledger::operator=(Ledger&& other) noexcept {
+    std::swap(path_, other.path_);
+    std::swap(file_, other.file_);
+    std::swap(entries_, other.entries_);
+    std::swap(trained_sets_, other.trained_sets_);
+    return *this;
+}
+
+void Ledger::read(const std::filesystem::path& file) {
+    std::ifstream stream(file, std::ios::binary);
+    require<RuntimeError>(stream.good(), "cannot read the ledger {}: {}", file.string(), reason());
+    const std::string text{std::istreambuf_iterator<char>(stream), {}};
+    require<RuntimeError>(!stream.bad(), "cannot read the ledger {} to its end", file.string());
+    const std::size_t whole = text.rfind('\n') == std::string::npos ? 0 : text.rfind('\n') + 1;
+    std::size_t number = 0;
+    for (const auto& line : split(text.substr(0, whole), '\n')) {
+        ++number;
+        if (line.empty()) continue;
+        const std::size_t space = line.rfind(' ');
+        const bool is_right = space != std::string::npos && line.substr(space + 1) == sum_of(line.substr(0, space));
+        require<DataError>(
+            is_right && (number > 1 || line.starts_with(first_line)),
+            "the ledger {} was changed in line {}: what its silo gave to earlier sums is no longer known, so that no further "
+            "sum is safe; put it back as it was",
+            file.string(), number);
+        if (number > 1) apply(line);
+    }
+    if (whole == text.size()) return;
+    require<RuntimeError>(::ftruncate(file_, static_cast<off_t>(whole)) == 0, "cannot write the ledger {}: {}", file.string(), reason());
+}
+
+// "in CONTEXT TAG SUM" or "out CONTEXT MEMBERS TRAINED SUM"
+void Ledger::apply(const std::string& line) {
+    const auto words = split(line, ' ');
+    crypto::Bytes32 context{};
+    const auto bytes = crypto::from_hex(words.at(1), context.size());
+    require<DataError>(bytes.has_value(), "the ledger {} has a line that is none: {}", path_.string(), line);
+    std::copy(bytes->begin(), bytes->end(), context.begin());
+    if (words.at(0) == "in") {
+        const auto tag = crypto::from_hex(words.at(2), WordsTag::Value().size());
+        require<DataError>(tag.has_value(), "the ledger {} has a line that is none: {}", path_.string(), line);
+        std::copy(tag->begin(), tag->end(), entries_[context].tag.begin());
+    } else {
+        entries_[context].members = set_of(words.at(2));
+        trained_sets_.push_back(set_of(words.at(3)));
+    }
+}
+
+void Ledger::append(const std::string& line) {
+    if (file_ < 0) return;
+    const std::string text = fmt::format("{} {}\n", line, sum_of(line));
+    const ssize_t written = ::write(file_, text.data(), text.size());
+    require<RuntimeError>(written == static_cast<ssize_t>(text.size()) && ::fsync(file_) == 0,
+                          "cannot write the ledger {}: {}; nothing has left the silo", path_.string(),
+                          written >= 0 && written < static_cast<ssize_t>(text.size()) ? "the disk is full" : reason());
+}
+
+Recollection Ledger::recall(const crypto::Bytes32& context, const WordsTag::Value& tag) const {
+    const auto found = entries_.find(context);
+    if (found == entries_.end()) return {};
+    const auto& [known, members] = found->second;
+    const bool is_same = crypto::equal(known, tag);
+    return {.state = !is_same  ? Recollection::State::changed
+                     : members ? Recollection::State::released
+                               : Recollection::State::entered,
+            .members = members.value_or(std::vector<bool>())};
+}
+
+void Ledger::enter(const crypto::Bytes32& context, const WordsTag::Value& tag) {
+    const auto found = entries_.find(context);
+    if (found != entries_.end() && crypto::equal(found->second.tag, tag)) return;
+    append(fmt::format("in {} {}", crypto::hex(context), crypto::hex(tag)));
+    entries_[context].tag = tag;
+}
+
+void Ledger::release(const crypto::Bytes32& context, const std::vector<bool>& members, const std::vector<bool>& trained) {
+    Entry& entry = entries_[context];
+    if (entry.members == members) return;
+    append(fmt::format("out {} {} {}", crypto::hex(context), text_of(members), text_of(trained)));
+    entry.members = members;
+    trained_sets_.push_back(trained);
+}
+
+}  // namespace silosum

@@ -1,0 +1,219 @@
+// The laws of the secure sum over MPI: the bits of the plain sum for every number of ranks, silos, ring, cipher and graph, with silos that
+// leave at every step; and nothing that a single silo gave in what is refused.
+#include "exchange/secure_sum.hpp"
+
+#include <cmath>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "exchange/exact_sum.hpp"
+#include "exchange/rounds.hpp"
+#include "exchange/sums.hpp"
+
+namespace silosum {
+namespace {
+
+using testing::HasSubstr;
+
+struct SecureCase : Case {
+    SecureCase() {
+        config.secure = true;
+        config.identities = "throwaway";
+        config.corrupt = 0;
+    }
+    [[nodiscard]] Case plain() const {
+        Case same = *this;
+        same.config.secure = false;
+        return same;
+    }
+};
+
+class SecureSumTest : public testing::Test {
+protected:
+    [[nodiscard]] std::unique_ptr<SecureGroup> group_of(const SecureCase& c) const {
+        return std::make_unique<SecureGroup>(world, c.config, c.names(), c.hosted(world), 1);
+    }
+
+    // Rounds of both exchanges side by side, from the same models.
+    void expect_bits_of_plain_sum(const SecureCase& c, std::uint64_t rounds = 2) {
+        const auto numbers = [](std::uint32_t silo) { return std::vector<double>{0.1 * silo, 1.0}; };
+        const auto group = group_of(c);
+        SecureSum secure(world, c.config, c.setup(world, 2), *group);
+        ExactSum plain(world, c.plain().config, c.plain().setup(world, 2));
+        std::vector<float> model = c.first_model();
+        std::vector<float> plain_model = model;
+        for (std::uint64_t number = 1; number <= rounds; ++number) {
+            const Played masked = play(world, c, secure, c.round(number), model, numbers);
+            const Played open = play(world, c, plain, c.round(number), plain_model, numbers);
+            ASSERT_EQ(masked.mean, open.mean) << "round " << number;
+            ASSERT_EQ(model, plain_model);
+            EXPECT_EQ(masked.totals.weight_sum, open.totals.weight_sum);
+            EXPECT_EQ(masked.totals.trained, open.totals.trained);
+            EXPECT_EQ(masked.totals.steps, open.totals.steps);
+            EXPECT_EQ(masked.totals.clipped, open.totals.clipped);
+            EXPECT_EQ(masked.totals.numbers, open.totals.numbers);
+            EXPECT_EQ(secure.next_range(), plain.next_range());
+            group->set_model_hash(crypto::sha256({crypto::view("round"), crypto::view(std::to_string(number))}));
+        }
+    }
+
+    // The message that all ranks agree on.
+    [[nodiscard]] std::string refusal(const SecureCase& c, SecureGroup& group, std::uint64_t number = 1) {
+        SecureSum secure(world, c.config, c.setup(world), group);
+        std::vector<float> model = c.first_model();
+        try {
+            (void)play(world, c, secure, c.round(number), model);
+        } catch (const AgreedError& error) {
+            EXPECT_EQ(model, c.first_model());
+            return error.what();
+        }
+        return "";
+    }
+
+    Communicator world = Communicator::world();
+};
+
+TEST_F(SecureSumTest, HasTheBitsOfThePlainSum) {
+    for (const std::size_t silos : {3U, 5U, 8U}) {
+        for (const std::uint64_t bits : {32U, 64U}) {
+            for (const Placement& placement : {Placement(in_turn), Placement(all_on_last), Placement(in_pairs)}) {
+                SecureCase c;
+                c.silos = silos;
+                c.placement = placement;
+                c.config.ring_bits = bits;
+                expect_bits_of_plain_sum(c);
+            }
+        }
+    }
+}
+
+TEST_F(SecureSumTest, HasTheBitsOfThePlainSumForEveryWayOfWords) {
+    for (const std::size_t parameters : {1U, 15U, 17U, 5000U}) {
+        SecureCase c;
+        c.parameters = parameters;
+        c.config.chunk_kib = 1;
+        expect_bits_of_plain_sum(c, 1);
+    }
+    SecureCase by_messages;
+    by_messages.config.transport = "messages";
+    expect_bits_of_plain_sum(by_messages, 1);
+    SecureCase chacha;
+    chacha.config.cipher = "chacha20";
+    expect_bits_of_plain_sum(chacha, 1);
+    SecureCase uniform;
+    uniform.config.weights = "uniform";
+    expect_bits_of_plain_sum(uniform, 1);
+    SecureCase clipped;
+    clipped.config.range_value = 0x1p-4;
+    expect_bits_of_plain_sum(clipped, 3);
+    SecureCase sparse;
+    sparse.silos = 20;
+    sparse.config.graph = "harary";
+    sparse.config.corrupt = 0.1;
+    expect_bits_of_plain_sum(sparse, 1);
+}
+
+TEST_F(SecureSumTest, SilosMayLeaveAtEveryStep) {
+    for (const std::string step : {"train", "keys", "shares", "entry", "signature", "release"}) {
+        SecureCase c;
+        c.silos = 6;
+        c.config.weights = "uniform";
+        c.config.rehearse_leaving = {"1:s1:" + step, "2:s4:" + step};
+        expect_bits_of_plain_sum(c, 3);
+    }
+    SecureCase mixed;
+    mixed.silos = 8;
+    mixed.config.weights = "uniform";
+    mixed.config.rehearse_leaving = {"1:s0:shares", "1:s3:entry", "2:s7:keys", "2:s2:release"};
+    expect_bits_of_plain_sum(mixed, 2);
+}
+
+TEST_F(SecureSumTest, TooManyLeaversAreRefused) {
+    for (const std::string step : {"keys", "shares", "entry", "signature", "release"}) {
+        SecureCase c;
+        c.silos = 5;
+        c.config.rehearse_leaving = {"1:s0:" + step, "1:s1:" + step};
+        const auto group = group_of(c);
+        EXPECT_THAT(refusal(c, *group), HasSubstr("secure sum refused")) << step;
+    }
+}
+
+TEST_F(SecureSumTest, ASumOverFewIsRefused) {
+    SecureCase c;
+    c.silos = 5;
+    c.config.rehearse_leaving = {"1:s0:train", "1:s1:train", "1:s2:train"};
+    const auto group = group_of(c);
+    EXPECT_THAT(refusal(c, *group), HasSubstr("2 silos of different domains have trained, 3 must have"));
+}
+
+TEST_F(SecureSumTest, ASecondSumOverOtherSilosOnOneModelIsRefused) {
+    SecureCase c;
+    c.silos = 6;
+    c.config.weights = "uniform";
+    const auto group = group_of(c);
+    EXPECT_EQ(refusal(c, *group), "");
+    EXPECT_EQ(refusal(c, *group), "") << "the same sum again shows nothing new";
+    c.config.rehearse_leaving = {"1:s2:keys"};
+    EXPECT_THAT(refusal(c, *group), HasSubstr("shares for a sum over other silos on this model have left before"));
+    c.config.rehearse_leaving = {};
+    c.spread *= 2;  // other data
+    EXPECT_THAT(refusal(c, *group), HasSubstr("gave other words to a sum on this model before"));
+}
+
+TEST_F(SecureSumTest, CountsOfSingleSilosDoNotLeakByDifferences) {
+    SecureCase c;
+    c.silos = 6;
+    c.config.rehearse_leaving = {"2:s3:train"};
+    const auto group = group_of(c);
+    EXPECT_EQ(refusal(c, *group, 1), "");
+    group->set_model_hash({1});
+    EXPECT_THAT(refusal(c, *group, 2), HasSubstr("would show how many samples silo \"s3\" has"));
+}
+
+TEST_F(SecureSumTest, ASiloThatDivergedGivesNothing) {
+    SecureCase c;
+    c.silos = 5;
+    const auto group = group_of(c);
+    SecureSum secure(world, c.config, c.setup(world), *group);
+    const std::vector<float> model = c.first_model();
+    const Round round = c.round();
+    testing::internal::CaptureStderr();
+    secure.begin(round);
+    std::vector<float> local;
+    for (const auto silo : c.hosted(world)) {
+        local = c.local(silo, model, 1);
+        if (silo == 2) local[7] = std::nanf("");
+        secure.add({.silo = silo, .weight = c.weight(silo), .local = local, .global = model, .steps = 1, .numbers = {}});
+    }
+    const Aggregate sum = secure.finish(round);
+    EXPECT_EQ(sum.trained, 4U);
+    EXPECT_EQ(sum.present, 5U);
+    EXPECT_EQ(testing::internal::GetCapturedStderr().find("silo \"s2\" gives nothing to round 1") != std::string::npos,
+              in_turn(2, world.size()) == world.rank());
+}
+
+TEST_F(SecureSumTest, SmallSumsAreThoseOfPlainOnes) {
+    SecureCase c;
+    c.silos = 7;
+    const auto group = group_of(c);
+    const auto secure = make_secure_sums(*group);
+    const auto plain = make_plain_sums(world);
+    WordsOfSilos words;
+    for (const auto silo : c.hosted(world)) {
+        if (silo != 3) words[silo] = {silo, std::uint64_t{0} - silo, 0x9E3779B97F4A7C15ULL * silo};
+    }
+    EXPECT_EQ(secure->sum("a", 3, words), plain->sum("a", 3, words));
+    for (auto& [silo, of_silo] : words) of_silo[0] += 1;
+    EXPECT_THROW((void)secure->sum("a", 3, words), AgreedError) << "other words for the same purpose";
+    EXPECT_EQ(secure->sum("b", 3, words), plain->sum("b", 3, words));
+}
+
+TEST_F(SecureSumTest, NothingProtectsTwoSilos) {
+    SecureCase c;
+    c.silos = 2;
+    EXPECT_THROW((void)group_of(c), AgreedError);
+}
+
+}  // namespace
+}  // namespace silosum
