@@ -16,6 +16,7 @@
 #include "commands/evaluate.hpp"
 #include "commands/export.hpp"
 #include "commands/inspect.hpp"
+#include "commands/keygen.hpp"
 #include "commands/plan.hpp"
 #include "commands/predict.hpp"
 #include "commands/shard.hpp"
@@ -41,6 +42,7 @@ const std::array verbs{
     Verb{"evaluate", "measure a model on shards", run_evaluate},
     Verb{"predict", "write a model's predictions for a shard", run_predict},
     Verb{"export", "write a model in another format", run_export},
+    Verb{"keygen", "make a silo's key for secure sums", run_keygen},
 };
 
 constexpr const char* options_title =

@@ -57,6 +57,7 @@ int run_export(const std::vector<std::string>& arguments) {
         return 0;
     }
     const FormatRow& row = format_named(format);
+    require(out.ends_with(".safetensors"), "--out {}: must end with .safetensors for --format {}", out, format);
     check_output(out, {{"--model", model_file}});
     const Model model = load_model(model_file);
     row.write(out, model.description, model.parameters);

@@ -1,5 +1,8 @@
 #include "commands/output_file.hpp"
 
+#include <array>
+#include <fstream>
+#include <string_view>
 #include <system_error>
 
 #include "base/error.hpp"
@@ -19,6 +22,16 @@ std::string format_of(const std::filesystem::path& file) {
     }
 }
 
+// Predictions and safetensors begin like this; an empty file is nobody's.
+bool is_output(const std::filesystem::path& file) {
+    std::array<char, 14> start{};
+    std::ifstream stream(file, std::ios::binary);
+    stream.read(start.data(), start.size());
+    const std::string_view text(start.data(), static_cast<std::size_t>(stream.gcount()));
+    return text.empty() || text == "row,prediction" || (text.size() > 9 && text.substr(8, 2) == "{\"") ||
+           format_of(file) == "silosum-predictions";
+}
+
 }  // namespace
 
 void check_output(const std::filesystem::path& out, const std::vector<std::pair<std::string, std::filesystem::path>>& inputs) {
@@ -31,8 +44,8 @@ void check_output(const std::filesystem::path& out, const std::vector<std::pair<
     require(std::filesystem::is_regular_file(out, ignored), "--out {} is no file: it would be replaced by one; choose another",
             out.string());
     const std::string format = format_of(out);
-    require(format != "silosum-shard" && format != "silosum-model", "--out {} holds a {}: choose another, or remove it first", out.string(),
-            format == "silosum-shard" ? "shard" : "model");
+    const std::string what = format == "silosum-shard" ? "a shard" : format == "silosum-model" ? "a model" : "something else";
+    require(is_output(out), "--out {} is there and holds {}: choose another, or remove it first", out.string(), what);
 }
 
 }  // namespace silosum

@@ -8,8 +8,8 @@
 
 namespace silosum {
 
-/// Throws UsageError where `out` is one of the files that the verb reads (flag and path), holds a shard or a model, which are not
-/// made again as easily as what the verb writes, or is a folder or a device.
+/// Throws UsageError where `out` is one of the files that the verb reads (flag and path), is a folder or a device, or holds anything
+/// but what an earlier call has written.
 void check_output(const std::filesystem::path& out, const std::vector<std::pair<std::string, std::filesystem::path>>& inputs);
 
 }  // namespace silosum

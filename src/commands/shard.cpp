@@ -155,10 +155,10 @@ Source import_source(const po::variables_map& given, const po::options_descripti
     return import_csv_source(words, files, split, notes);
 }
 
-// Without --split: several files are silos, anything else is dealt out evenly.
+// Without --split and --silos: each CSV file is a silo. Anything else is dealt out evenly.
 SplitChoice choose_split(const Words& words) {
     if (!words.split.empty()) return read_split(words.split);
-    if (words.from.size() > 1 && words.silos == 0) return {"file", ""};
+    if (words.from.front().starts_with("csv:") && words.silos == 0) return {"file", ""};
     return {"iid", ""};
 }
 

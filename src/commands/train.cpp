@@ -197,8 +197,8 @@ private:
     // and them.
     int leave_trained(const Outcome& outcome, const Parameters& initial) {
         if (leads()) {
-            fmt::print("nothing left to train: {} of {} rounds are done{}\n", outcome.rounds, config_.run.rounds,
-                       outcome.stop_reason.empty() ? "; a larger --run.rounds goes on" : ", stopped by " + outcome.stop_reason);
+            fmt::print("nothing left to train: {} are done, run.rounds = {}{}\n", counted(outcome.rounds, "round"), config_.run.rounds,
+                       outcome.stop_reason.empty() ? "; a larger --run.rounds goes on" : "; stopped by " + outcome.stop_reason);
         }
         std::vector<std::uint64_t> is_complete{leads() && folder_.is_complete(outcome.rounds, outcome.stop_reason) ? 1U : 0U};
         broadcast(world_, std::span<std::uint64_t>(is_complete), 0);

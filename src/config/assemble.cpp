@@ -18,6 +18,11 @@ namespace silosum {
 
 namespace {
 
+void check_count(const DataConfig& config, std::size_t found) {
+    require<DataError>(config.silos == 0 || config.silos == found, "data.silos = {}, but data.shards names {}", config.silos,
+                       counted(found, "shard"));
+}
+
 // Rank 0 looks into the folders, as they may look different elsewhere.
 std::vector<std::filesystem::path> files_on_all(const Communicator& world, const DataConfig& config) {
     std::string text;
@@ -34,6 +39,7 @@ std::vector<std::filesystem::path> files_on_all(const Communicator& world, const
     broadcast_text(world, text, 0);
     std::vector<std::filesystem::path> files;
     for (const auto& file : split(text, '\n')) files.emplace_back(file);
+    succeed_on_first(world, [&] { check_count(config, files.size()); });
     return files;
 }
 

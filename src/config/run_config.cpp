@@ -9,7 +9,11 @@
 namespace silosum {
 
 void RunSettings::add_to(Options& options) {
-    options.add("run.dir", &dir, "", "Folder of the run, made when missing; default: runs/NAME of the configuration file.").path();
+    options
+        .add("run.dir", &dir, "",
+             "Folder of the run, made when missing; default: runs/NAME below the current folder, with the name of the "
+             "configuration file.")
+        .path();
     options.add("run.rounds", &rounds, 10, between(1, 4294967295.0), "Rounds to train.");
     options.add("run.seed", &seed, 1, at_least(0), "Seed of the initial model, batch order, dropout and selection.");
     options.add("run.resume", &resume, "never", "Whether to go on from the last good checkpoint in run.dir, if there is one.")

@@ -55,6 +55,8 @@ void DataConfig::add_to(Options& options) {
              "numbered in this order. A comma within a path is written \\,.")
         .path()
         .check([this] { return shards.empty() ? "must name at least one shard file or folder" : ""; });
+    options.add("data.silos", &silos, 0, at_least(0),
+                "How many silos there must be: a shard that is missing in a folder is noticed; 0: any.");
     options
         .add("data.standardise", &standardise, "none",
              "Shift and scale every feature to mean 0 and deviation 1: `federated` by the moments of all silos' train rows, `silo` by "

@@ -5,12 +5,15 @@
 #include <string>
 #include <vector>
 
+#include <cstdint>
+
 #include "base/options.hpp"
 
 namespace silosum {
 
 struct DataConfig {
     std::vector<std::string> shards;
+    std::uint64_t silos = 0;
     std::string standardise;
     std::vector<std::string> class_weights;  // {"none"}, {"balanced"}, or one positive number a class
     bool drop_last = false;

@@ -75,6 +75,14 @@ private:
 
     [[nodiscard]] std::size_t index_of(const std::string& name) const {
         const auto found = std::find(header().begin(), header().end(), name);
+        if (found == header().end() && header().size() == 1) {
+            for (const auto& [separator, word] :
+                 {std::pair(';', "';'"), std::pair('\t', "tab"), std::pair(',', "','"), std::pair('|', "'|'")}) {
+                const bool is_cut_elsewhere = settings_.separator != separator && header().front().find(separator) != std::string::npos;
+                require<DataError>(!is_cut_elsewhere, "{} has one column, \"{}\": did you mean --separator {}?", tables_[0].path().string(),
+                                   header().front(), word);
+            }
+        }
         require<DataError>(found != header().end(), "{}: {}", tables_[0].path().string(), unknown_name("column", name, header()));
         return static_cast<std::size_t>(found - header().begin());
     }
@@ -221,11 +229,10 @@ private:
             return;
         }
         if (!forced && words.size() > most_guessed_categories) {
-            throw DataError(
-                fmt::format("column \"{}\" has {} different values that are not all numbers (first \"{}\" in {}): --ignore {}, or "
-                            "--categorical {} to make "
-                            "{} features of it",
-                            name, words.size(), cell(*first_word, column), place(*first_word), name, name, words.size()));
+            throw DataError(fmt::format(
+                "column \"{}\" has {} different values that are not all numbers (first \"{}\" in {}): --missing-values {} "
+                "if it stands for a missing one, --ignore {}, or --categorical {} to make {} features of it",
+                name, words.size(), cell(*first_word, column), place(*first_word), cell(*first_word, column), name, name, words.size()));
         }
         const Categories& categories = categories_.emplace(name, words).first->second;
         out.categories = categories.names();

@@ -132,8 +132,8 @@ EncodedUpdate Exchange::with_settings(const Waiting& update) const {
 std::string Exchange::divergence(std::uint32_t silo, std::uint64_t coordinates) const {
     const std::string count = coordinates == 0 ? "" : fmt::format("at least {} ", coordinates);
     return fmt::format(
-        "{}, round {}: its training diverged, {}coordinates of the update are NaN or infinite; lower local.lr or set "
-        "local.clip_norm",
+        "{}, round {}: its training diverged, {}coordinates of the update are NaN or infinite; lower local.lr, set "
+        "local.clip_norm, or standardise the features (data.standardise)",
         text_of(silo), round_, count);
 }
 

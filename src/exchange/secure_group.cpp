@@ -89,8 +89,7 @@ std::string SecureGroup::claim() const {
     return fmt::format(
         "no silo, rank or relay learns another silo's update as long as fewer than {} of {} domains work together; under one "
         "user id this holds against the wire, relays, logs and accidents, not against other processes of that user",
-        plan_.corrupt_domains + 1,
-        domains_of(roster_).empty() ? 0 : *std::max_element(domains_of(roster_).begin(), domains_of(roster_).end()) + 1);
+        plan_.corrupt_domains + 1, plan_.domains);
 }
 
 }  // namespace silosum

@@ -52,8 +52,9 @@ Update Silo::train(std::span<const float> global, Trainer& trainer, const Round&
         const auto loss = trainer.network_.train_step(batch, optimizer, lr, dropout, steps);
         require<RuntimeError>(
             std::isfinite(loss.loss),
-            "silo \"{}\", round {}: its training diverged, the loss is {} at step {}; lower local.lr or set local.clip_norm", name(),
-            round.number, loss.loss, steps + 1);
+            "silo \"{}\", round {}: its training diverged, the loss is {} at step {}; lower local.lr, set local.clip_norm, or "
+            "standardise the features (data.standardise)",
+            name(), round.number, loss.loss, steps + 1);
         sum.loss += loss.loss;
         sum.weight += loss.weight;
     }

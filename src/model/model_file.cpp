@@ -197,6 +197,8 @@ std::vector<std::string> kinds_of(const std::string& layers) {
 
 // Tensors of the same shape may stand for other things.
 void check_same_use(const std::filesystem::path& path, const ModelDescription& model, const ModelDescription& here) {
+    require<DataError>(here.layers.empty() || model.problem == here.problem, "{} is of a model for {}, not for {}", path.string(),
+                       to_string(model.problem), to_string(here.problem));
     require<DataError>(here.layers.empty() || kinds_of(model.layers) == kinds_of(here.layers),
                        "{} holds another model than the one configured here: its layers are {}, not {}", path.string(), model.layers,
                        here.layers);

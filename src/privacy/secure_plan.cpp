@@ -22,6 +22,7 @@ SecurePlan plan_secure_sum(const std::vector<RosterEntry>& roster, const SecureN
     require(domains >= 3, "exchange.secure: {} silos of {} domains; in a sum of fewer than 3 each would learn what another one gave", silos,
             domains);
     SecurePlan plan;
+    plan.domains = domains;
     plan.corrupt_domains = static_cast<std::uint32_t>(std::max(0.0, std::ceil(needs.corrupt * domains) - 1));
     std::vector<std::uint32_t> sizes(domains, 0);
     for (const auto domain : of_silo) ++sizes[domain];

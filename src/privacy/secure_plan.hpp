@@ -16,6 +16,7 @@ struct SecureNeeds {
 };
 
 struct SecurePlan {
+    std::uint32_t domains = 0;  // in the roster
     std::uint32_t neighbours = 0;
     std::uint32_t threshold = 0;
     std::uint32_t corrupt = 0;  // silos

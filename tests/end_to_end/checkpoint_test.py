@@ -166,7 +166,7 @@ class Kills(Resume):
         for name in ("model.h5", "summary.json"):
             (self.folder / "run" / name).unlink()
         result = self.resume()
-        self.assertIn("nothing left to train: 6 of 6 rounds", result.out)
+        self.assertIn("nothing left to train: 6 rounds are done", result.out)
         self.check_whole()
         self.assertEqual(self.summary()["test"], self.whole["test"])
         self.assertEqual(self.model_sha(self.folder / "run" / "model.h5"), self.whole["model_sha256"])
@@ -186,7 +186,7 @@ class Done(Resume):
         self.go()
         before = self.files()
         result = self.resume()
-        self.assertIn("nothing left to train: 6 of 6 rounds are done", result.out)
+        self.assertIn("nothing left to train: 6 rounds are done", result.out)
         self.assertEqual(self.files(), before)
 
     def test_more_rounds_go_on(self):
@@ -206,7 +206,7 @@ class Done(Resume):
         self.assertIn("target: loss is", manifest["stop_reason"])
         before = self.files()
         result = self.resume(*flags)
-        self.assertIn("nothing left to train: 3 of 6 rounds are done, stopped by target: loss is", result.out)
+        self.assertIn("nothing left to train: 3 rounds are done, run.rounds = 6; stopped by target: loss is", result.out)
         self.assertEqual(self.files(), before)
         self.resume("--eval.target_metric", "loss", "--eval.target", 1e-9)
         self.check_whole()

@@ -3,9 +3,8 @@
 import csv
 import json
 import math
-import pathlib
+import os
 import random
-import shutil
 import subprocess
 import unittest
 
@@ -152,22 +151,32 @@ class Journeys(harness.EndToEnd):
         self.assertIn("File too large", done.stderr)
         self.assertEqual({path.name: path.read_bytes() for path in out.iterdir()}, before)
 
-    def test_outputs_never_replace_inputs_shards_or_models(self):
+    def test_outputs_replace_nothing_but_earlier_outputs(self):
         shards = self.image_shards(2, rows=100)
         config = self.write_config(CONFIG.format(model="softmax", lr=0.1).replace("standardise = federated", "").replace("rounds = 12", "rounds = 1"))
         self.train(config, 1)
-        model, shard, other = self.folder / "run" / "model.h5", shards / "silo-000.h5", shards / "silo-001.h5"
-        before = [path.read_bytes() for path in (model, shard, other)]
-        for out, words in ((model, "is the file that --model names"), (shard, "is the file that --data names"), (other, "holds a shard")):
+        model, shard = self.folder / "run" / "model.h5", shards / "silo-000.h5"
+        table = self.folder / "table.csv"
+        table.write_text("age,label\n1,2\n")
+        linked = self.folder / "model.safetensors"
+        linked.symlink_to(model)
+        before = [path.read_bytes() for path in (model, shard, table)]
+        for out, words in ((model, "is the file that --model names"), (shard, "is the file that --data names"), (shards / "silo-001.h5", "holds a shard"), (table, "holds something else")):
             self.assertIn(words, self.verb("predict", "--model", model, "--data", shard, "--out", out, code=2).err)
-        best = shutil.copy(model, self.folder / "best.h5")
-        for out, words in ((model, "is the file that --model names"), (shard, "holds a shard"), (best, "holds a model")):
+        for out, words in ((linked, "is the file that --model names"), (config, "must end with .safetensors"), ("/dev/null", "must end with .safetensors")):
             self.assertIn(words, self.verb("export", "--model", model, "--out", out, code=2).err)
-        self.assertEqual([path.read_bytes() for path in (model, shard, other)], before)
-        self.assertIn("is no file", self.verb("export", "--model", model, "--out", "/dev/null", code=2).err)
-        self.assertTrue(pathlib.Path("/dev/null").is_char_device())
-        self.verb("export", "--model", model, "--out", self.folder / "model.safetensors")
-        self.verb("export", "--model", model, "--out", self.folder / "model.safetensors")
+        self.assertIn("is no file", self.verb("predict", "--model", model, "--data", shard, "--out", self.special("a.csv"), code=2).err)
+        self.assertEqual([path.read_bytes() for path in (model, shard, table)], before)
+        linked.unlink()
+        for _ in range(2):
+            self.verb("export", "--model", model, "--out", linked)
+            self.verb("predict", "--model", model, "--data", shard, "--out", self.folder / "p.csv")
+            self.verb("predict", "--model", model, "--data", shard, "--out", self.folder / "p.h5")
+
+    def special(self, name):
+        """No regular file: what stands in its place would be gone."""
+        os.mkfifo(self.folder / name)
+        return self.folder / name
 
     def test_output_that_cannot_be_printed_is_an_error(self):
         shards = self.image_shards(2, rows=100)

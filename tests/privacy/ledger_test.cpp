@@ -1,0 +1,127 @@
+// A ledger remembers across restarts what a silo gave, and refuses to guess where it cannot.
+#include "privacy/ledger.hpp"
+
+#include <fstream>
+
+#include <gmock/gmock.h>
+
+#include "base/error.hpp"
+#include "support/message_of.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace silosum {
+namespace {
+
+using State = Recollection::State;
+using testing::HasSubstr;
+
+const crypto::Bytes32 one = SumContext{{1}, {2}, "update"}.hash();
+const crypto::Bytes32 two = SumContext{{1}, {2}, "test"}.hash();
+const WordsTag::Value tag{1, 2, 3};
+const WordsTag::Value other_tag{1, 2, 4};
+const std::vector<bool> all{true, true, true};
+const std::vector<bool> some{true, false, true};
+
+TEST(Ledger, RemembersWhatWasGivenAndReleased) {
+    Ledger ledger = Ledger::in_memory();
+    EXPECT_EQ(ledger.recall(one, tag).state, State::nothing);
+    ledger.enter(one, tag);
+    EXPECT_EQ(ledger.recall(one, tag).state, State::entered);
+    EXPECT_EQ(ledger.recall(one, other_tag).state, State::changed);
+    EXPECT_TRUE(ledger.recall(one, other_tag).members.empty()) << "no share has left";
+    EXPECT_EQ(ledger.recall(two, tag).state, State::nothing) << "another purpose";
+    ledger.enter(one, other_tag);  // as nothing had left
+    ledger.release(one, all, some);
+    EXPECT_EQ(ledger.recall(one, other_tag).state, State::released);
+    EXPECT_EQ(ledger.recall(one, other_tag).members, all);
+    EXPECT_EQ(ledger.recall(one, tag).state, State::changed);
+    EXPECT_EQ(ledger.recall(one, tag).members, all);
+    EXPECT_THAT(ledger.trained_sets(), testing::ElementsAre(some));
+}
+
+class LedgerFile : public testing::Test {
+protected:
+    TemporaryFolder folder_;
+    std::filesystem::path file_ = folder_ / "north.ledger";
+
+    void fill() const {
+        Ledger ledger = Ledger::in_file(file_);
+        ledger.enter(one, tag);
+        ledger.release(one, all, some);
+        ledger.enter(two, tag);
+    }
+    [[nodiscard]] std::string text() const {
+        std::ifstream stream(file_, std::ios::binary);
+        return {std::istreambuf_iterator<char>(stream), {}};
+    }
+};
+
+TEST_F(LedgerFile, SurvivesARestart) {
+    fill();
+    const auto permissions = std::filesystem::status(file_).permissions() & std::filesystem::perms::all;
+    EXPECT_EQ(permissions, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    const Ledger again = Ledger::in_file(file_);
+    EXPECT_EQ(again.recall(one, tag).members, all);
+    EXPECT_EQ(again.recall(one, other_tag).state, State::changed);
+    EXPECT_EQ(again.recall(two, tag).state, State::entered);
+    EXPECT_THAT(again.trained_sets(), testing::ElementsAre(some));
+}
+
+// Killed while it wrote: the line was not on the disk when anything could have left.
+TEST_F(LedgerFile, PassesOverALastLineThatWasCut) {
+    fill();
+    const std::string whole = text();
+    const std::size_t last = whole.rfind('\n', whole.size() - 2) + 1;
+    for (std::size_t size = last; size < whole.size(); size += 7) {
+        std::ofstream(file_, std::ios::binary) << whole.substr(0, size);
+        {
+            Ledger ledger = Ledger::in_file(file_);
+            EXPECT_EQ(ledger.recall(two, tag).state, State::nothing);
+            ledger.enter(two, tag);
+        }
+        EXPECT_EQ(text(), whole);
+    }
+}
+
+TEST_F(LedgerFile, AChangedLineIsRefused) {
+    fill();
+    const std::string whole = text();
+    for (std::size_t i = 0; i + 1 < whole.size(); i += 5) {
+        std::string changed = whole;
+        changed[i] = changed[i] == 'x' ? 'y' : 'x';
+        if (whole[i] == '\n') continue;  // joins two lines: refused, or cut where it is the last
+        std::ofstream(file_, std::ios::binary) << changed;
+        EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_); }), HasSubstr("was changed in line")) << i;
+    }
+}
+
+TEST(WordsTag, TellsEveryChangeAndEveryKey) {
+    const auto value_of = [](std::uint8_t key, const std::string& text, std::size_t cut) {
+        crypto::Secret<32> secret;
+        secret.span()[0] = key;
+        WordsTag words(secret);
+        words.add(std::as_bytes(std::span(text.data(), cut)));
+        words.add(std::as_bytes(std::span(text.data() + cut, text.size() - cut)));
+        return words.value();
+    };
+    const std::string text = "words of a silo, more than a block";
+    EXPECT_EQ(value_of(1, text, 0), value_of(1, text, 17));
+    EXPECT_NE(value_of(1, text, 0), value_of(2, text, 0));
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        std::string changed = text;
+        changed[i] ^= 1;
+        EXPECT_NE(value_of(1, text, 0), value_of(1, changed, 0)) << i;
+    }
+}
+
+// RFC 8439, section 2.5.2.
+TEST(WordsTag, IsPoly1305) {
+    const auto key = crypto::from_hex("85d6be7857556d337f4452fe42d506a80103808afb0db2fd4abff6af4149f51b", 32);
+    WordsTag words(crypto::Secret<32>::copy_of(*key));
+    const std::string text = "Cryptographic Forum Research Group";
+    words.add(std::as_bytes(std::span(text.data(), text.size())));
+    EXPECT_EQ(crypto::hex(words.value()), "a8061dc1305136c6c22b8baf0c0127a9");
+}
+
+}  // namespace
+}  // namespace silosum
