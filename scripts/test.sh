@@ -10,18 +10,19 @@ usage: scripts/test.sh [--quick] [--preset NAME]
 Installs what is missing (Debian 12, Ubuntu 24.04), builds, and runs the tests:
   asan     unit and mpi tests with the address and undefined-behaviour sanitizers
   tsan     the tests of threads with the thread sanitizer
+  fuzz     random messages for the secure sum, for a minute
   release  all tests: unit, mpi, end_to_end, style (format, includes, clang-tidy)
 Ends with the summary of ctest, and with its exit code. Run again, it builds only what changed.
 
   --quick         preset release only, unit and mpi tests only
-  --preset NAME   all tests of this preset only (release, dev, asan, tsan)
+  --preset NAME   all tests of this preset only (release, dev, asan, tsan, fuzz)
   -h, --help      this text
 
 Environment: SILOSUM_INSTALL=no installs nothing; CCACHE_DIR is the compiler cache.
 END
 }
 
-presets=(asan tsan release)
+presets=(asan tsan fuzz release)
 quick=no
 while (($# > 0)); do
     case $1 in
@@ -60,6 +61,10 @@ for preset in "${presets[@]}"; do
         tsan)
             build tsan threads_tests
             run_tests tsan --label-regex threads
+            ;;
+        fuzz)
+            build fuzz secure_party_fuzz
+            run_tests fuzz --label-regex fuzz
             ;;
         *)
             build "$preset"

@@ -19,8 +19,27 @@ enum Counter : std::size_t { present, trained, weight, steps, clipped, counters 
 SecureSum::SecureSum(const Communicator& communicator, const ExchangeConfig& config, const ExchangeSetup& setup, SecureGroup& group)
     : Exchange(communicator, config, setup), group_(group) {}
 
+// Ranks that share the memory of the model share the work of hashing it too: who could lie about a leaf could as well change the memory.
 void SecureSum::take_model(const Parameters& global) {
-    clock_.measure("hash", [&] { group_.set_model_hash(hash_of_model(global.values.span(), global.layout.text())); });
+    clock_.measure("hash", [&] {
+        const auto values = global.values.span();
+        const std::size_t leaves = hash_leaves(values.size());
+        const auto& ranks = nodes_->ranks_of(nodes_->of(communicator_.rank()));
+        if (!is_shared(values) || ranks.size() == 1) return group_.set_model_hash(hash_of_model(values, global.layout.text()));
+        const std::size_t place = nodes_->place(communicator_.rank());
+        const auto mine = hashes_of_leaves(values, leaves * place / ranks.size(), leaves * (place + 1) / ranks.size());
+        std::string text;
+        for (const auto& leaf : mine) text.append(reinterpret_cast<const char*>(leaf.data()), leaf.size());
+        const auto texts = all_gather_text(communicator_, text);
+        std::vector<crypto::Bytes32> all;
+        for (const int rank : ranks) {
+            const std::string& of_rank = texts[static_cast<std::size_t>(rank)];
+            for (std::size_t at = 0; at + sizeof(crypto::Bytes32) <= of_rank.size(); at += sizeof(crypto::Bytes32)) {
+                std::copy_n(of_rank.begin() + static_cast<std::ptrdiff_t>(at), sizeof(crypto::Bytes32), all.emplace_back().begin());
+            }
+        }
+        group_.set_model_hash(hash_of_model(values.size(), global.layout.text(), all));
+    });
 }
 
 void SecureSum::begin(const Round& round) {
@@ -65,13 +84,14 @@ void SecureSum::add(const Update& update) {
         return;
     }
     if (tail.weight == 0) return;
-    // Once a silo has entered, all its words must follow: whether they can be made is found out before.
+    // Once a silo has entered, all its words must follow: whether they can be made is found out before. Of two finite floats the difference
+    // is finite; a value less itself is not where the value is not.
     constexpr std::size_t piece = 4096;
     WordsTag tag = tag_for(group_, terms_, update.silo);
     const bool is_finite = clock_.measure("tag", [&] {
         for (std::size_t first = 0; first < update.local.size(); first += piece) {
             const std::size_t n = std::min(piece, update.local.size() - first);
-            if (!std::isfinite(kernels::largest_difference(n, update.local.data() + first, update.global.data() + first))) return false;
+            if (!std::isfinite(kernels::largest_difference(n, update.local.data() + first, update.local.data() + first))) return false;
             tag.add(std::as_bytes(update.local.subspan(first, n)));
         }
         tag.add(std::as_bytes(std::span(&tail.weight, 1)));

@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "privacy/crypto.hpp"
 
@@ -11,6 +12,10 @@ namespace silosum {
 
 inline constexpr std::size_t hash_leaf_floats = std::size_t{1} << 18;
 
+[[nodiscard]] std::size_t hash_leaves(std::size_t floats);
+/// Of the leaves [begin, end).
+[[nodiscard]] std::vector<crypto::Bytes32> hashes_of_leaves(std::span<const float> values, std::size_t begin, std::size_t end);
+[[nodiscard]] crypto::Bytes32 hash_of_model(std::size_t floats, const std::string& layout, std::span<const crypto::Bytes32> leaves);
 [[nodiscard]] crypto::Bytes32 hash_of_model(std::span<const float> values, const std::string& layout);
 
 }  // namespace silosum

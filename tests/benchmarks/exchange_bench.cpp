@@ -1,5 +1,6 @@
-// Times the exact sum of a model over the ranks, from the silos' models to the published new model, against two baselines: a float32
-// round that does the same (weighted difference, MPI_Allreduce, step on the model), and MPI_Allreduce of float32 alone.
+// Times the exact sum of a model over the ranks, plain and under masks, from the silos' models to the published new model, against two
+// baselines: a float32 round that does the same (weighted difference, MPI_Allreduce, step on the model), and MPI_Allreduce of float32
+// alone. Under masks every silo hashes the new model too: that is in the time, and shown as a phase.
 //   mpirun -np 4 exchange_bench [PARAMETERS ...] [--chunk-kib K] [--repetitions R] [--ring-bits B] [--transport T]
 // All ways run interleaved, so that a busy machine hurts them alike. Two figures each: wall time of the slowest rank, and CPU time of
 // all ranks divided by the cores in use (waiting included: with more ranks than cores, waiting takes a core from others).
@@ -20,6 +21,7 @@
 #include "base/process.hpp"
 #include "comm/collectives.hpp"
 #include "exchange/exact_sum.hpp"
+#include "exchange/secure_sum.hpp"
 #include "kernels/fixed_point.hpp"
 
 namespace silosum {
@@ -56,13 +58,18 @@ void time_once(const Communicator& world, Way& way, double cores) {
     way.timing.cpu.push_back(total / cores);
 }
 
+constexpr const char* tuned = "MPI_Allreduce, malloc tuned";
+
 // What a round does with its one silo a rank.
 class SummedRound {
 public:
     SummedRound(const Communicator& world, const ExchangeConfig& config, std::size_t parameters)
         : local_(parameters),
-          exchange_(world, config, setup(world, parameters)),
-          global_(exchange_.make_model(one_tensor(parameters))),
+          group_(config.secure
+                     ? std::make_unique<SecureGroup>(world, config, setup(world, parameters).names, setup(world, parameters).hosted, 1)
+                     : nullptr),
+          exchange_(make_exchange(world, config, parameters)),
+          global_(exchange_->make_model(one_tensor(parameters))),
           silo_(static_cast<std::uint32_t>(world.rank())) {
         for (std::size_t i = 0; i < parameters; ++i)
             local_[i] = static_cast<float>(static_cast<int>(i * 2654435761U % 2001) - 1000) * 1e-6F;
@@ -70,13 +77,13 @@ public:
         round_.total = std::numeric_limits<std::uint64_t>::max();
     }
     void run() {
-        exchange_.begin(round_);
-        exchange_.add({.silo = silo_, .weight = 600, .local = local_.span(), .global = global_.values.span(), .steps = 60, .numbers = {}});
-        const Aggregate sum = exchange_.finish(round_);
-        const auto slice = exchange_.slice_of(global_);
+        exchange_->begin(round_);
+        exchange_->add({.silo = silo_, .weight = 600, .local = local_.span(), .global = global_.values.span(), .steps = 60, .numbers = {}});
+        const Aggregate sum = exchange_->finish(round_);
+        const auto slice = exchange_->slice_of(global_);
         kernels::add_scaled(slice.size(), 1.0, sum.mean.data(), slice.data());
-        exchange_.publish(global_);
-        for (const auto& [phase, time] : exchange_.clock().phases()) phases_[phase].push_back(time);
+        exchange_->publish(global_);
+        for (const auto& [phase, time] : exchange_->clock().phases()) phases_[phase].push_back(time);
         round_ = Round{.number = round_.number + 1, .total = round_.total, .participants = std::move(round_.participants)};
     }
     // Median CPU seconds of all ranks, by phase.
@@ -91,16 +98,23 @@ public:
             }
             line += fmt::format("  {} {:.2f}", phase, 1e3 * median(cpu));
         }
-        if (world.rank() == 0) fmt::print("      CPU ms by phase:{}\n", line);
+        if (world.rank() == 0) fmt::print("      CPU ms by phase, {}:{}\n", group_ ? "secure" : "plain", line);
     }
 
 private:
+    std::unique_ptr<Exchange> make_exchange(const Communicator& world, const ExchangeConfig& config, std::size_t parameters) {
+        if (group_) return std::make_unique<SecureSum>(world, config, setup(world, parameters), *group_);
+        return std::make_unique<ExactSum>(world, config, setup(world, parameters));
+    }
     static ExchangeSetup setup(const Communicator& world, std::size_t parameters) {
+        std::vector<std::string> names;
+        for (int rank = 0; rank < world.size(); ++rank) names.push_back(std::to_string(rank));
         return {.parameters = parameters,
                 .hosted = {static_cast<std::uint32_t>(world.rank())},
                 .silos_per_round = static_cast<std::size_t>(world.size()),
                 .largest_shard = 600,
-                .numbers = 0};
+                .numbers = 0,
+                .names = names};
     }
 
     static Layout one_tensor(std::size_t parameters) {
@@ -110,7 +124,8 @@ private:
     }
 
     Buffer<float> local_;
-    ExactSum exchange_;
+    std::unique_ptr<SecureGroup> group_;
+    std::unique_ptr<Exchange> exchange_;
     Parameters global_;
     std::uint32_t silo_;
     Round round_;
@@ -146,12 +161,21 @@ void measure(const Communicator& world, const ExchangeConfig& config, std::size_
     ways.push_back({"MPI_Allreduce float32", all_reduce, {}});
     ways.push_back({fmt::format("exact sum, {} bits", config.ring_bits), [&] { round.run(); }, {}});
     ways.push_back({"float32 round", float_round, {}});
-    ways.push_back({"MPI_Allreduce, malloc tuned", all_reduce, {}});
+    ways.push_back({tuned, all_reduce, {}});
+    std::unique_ptr<SummedRound> secure;
+    if (world.size() >= 3) {
+        ExchangeConfig under_masks = config;
+        under_masks.secure = true;
+        under_masks.identities = "throwaway";
+        secure = std::make_unique<SummedRound>(world, under_masks, parameters);
+        ways.push_back({fmt::format("secure sum, {} bits", config.ring_bits), [&] { secure->run(); }, {}});
+    }
 
     for (int repetition = -1; repetition < repetitions; ++repetition) {
         for (std::size_t way = 0; way < ways.size(); ++way) {
-            keep_freed_memory(way == 3);
-            if (way == 3) all_reduce();  // grows the heap once
+            const bool is_tuned = ways[way].name == tuned;
+            keep_freed_memory(is_tuned);
+            if (is_tuned) all_reduce();  // grows the heap once
             time_once(world, ways[way], cores);
             if (repetition < 0) ways[way].timing = {};
         }
@@ -165,6 +189,7 @@ void measure(const Communicator& world, const ExchangeConfig& config, std::size_
                    1e3 * median(way.timing.cpu), median(base.wall) / median(way.timing.wall), median(base.cpu) / median(way.timing.cpu));
     }
     round.print_phases(world, cores);
+    if (secure) secure->print_phases(world, cores);
     if (world.rank() == 0) std::fflush(stdout);
 }
 

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "privacy/loopback.hpp"
+#include "privacy/secure_plan.hpp"
 #include "support/message_of.hpp"
 
 namespace silosum {
@@ -47,9 +48,9 @@ TEST(SecureParty, MasksCancelUnderChaCha20) {
     expect_exact_sum(terms, none(5), none(5), none(5), 1);
 }
 
-// Every silo stays, or leaves before its entry, before R4 or before R5: all 4^n cases for few silos, where enough are left.
+// Every silo stays, or leaves before its entry, before R4 or before R5: all 4^n cases of up to eight silos, where enough are left.
 TEST(SecureParty, MasksCancelForEverySetOfLeaversAtEveryStep) {
-    for (const std::uint32_t silos : {4U, 5U}) {
+    for (const std::uint32_t silos : {4U, 5U, 6U, 7U, 8U}) {
         const SecureTerms terms = terms_of(silos);
         for (std::uint64_t code = 0; code < std::uint64_t{1} << (2 * silos); ++code) {
             std::vector<bool> when[4] = {none(silos), none(silos), none(silos), none(silos)};
@@ -57,6 +58,33 @@ TEST(SecureParty, MasksCancelForEverySetOfLeaversAtEveryStep) {
             const auto stay = static_cast<std::uint32_t>(std::count(when[0].begin(), when[0].end(), true));
             if (stay < terms.quorum()) continue;
             expect_exact_sum(terms, when[1], when[2], when[3], code);
+        }
+    }
+}
+
+// Random leavers, as many as the plan stands, of federations up to 257 silos.
+TEST(SecureParty, MasksCancelForRandomLeaversOfManySilos) {
+    FixedEntropy dice(21);
+    for (const std::uint32_t silos : {13U, 33U, 64U, 100U, 257U}) {
+        std::vector<RosterEntry> roster(silos);
+        for (std::uint32_t silo = 0; silo < silos; ++silo) roster[silo].name = std::to_string(silo);
+        const SecurePlan plan = plan_secure_sum(roster, {.corrupt = 0.1, .dropouts = 0.1});
+        SecureTerms terms = terms_of(silos);
+        terms.neighbours = plan.neighbours;
+        terms.threshold = plan.threshold;
+        terms.corrupt = plan.corrupt;
+        terms.corrupt_domains = plan.corrupt_domains;
+        terms.least_trained = plan.least_trained;
+        for (std::uint64_t trial = 0; trial < (silos < 100 ? 8 : 2); ++trial) {
+            std::vector<bool> when[4] = {none(silos), none(silos), none(silos), none(silos)};
+            for (std::uint32_t left = 0; left < silos / 10; ++left) {
+                std::array<std::uint8_t, 3> bytes{};
+                dice.fill(bytes);
+                const std::uint32_t silo = (bytes[0] * 256U + bytes[1]) % silos;
+                for (auto& step : when) step[silo] = false;
+                when[bytes[2] % 4][silo] = true;
+            }
+            expect_exact_sum(terms, when[1], when[2], when[3], trial);
         }
     }
 }
