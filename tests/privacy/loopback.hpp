@@ -97,7 +97,7 @@ inline std::vector<bool> none(std::uint32_t silos) {
 }
 inline std::vector<bool> set_of(std::uint32_t silos, std::uint64_t bits) {
     std::vector<bool> set(silos);
-    for (std::uint32_t i = 0; i < silos; ++i) set[i] = (bits >> i & 1) != 0;
+    for (std::uint32_t i = 0; i < silos; ++i) set[i] = i < 64 && (bits >> i & 1) != 0;
     return set;
 }
 
