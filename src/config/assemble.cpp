@@ -159,7 +159,9 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
     const auto isa = agree_on_isa(world, config.run.isa);
     const auto files = files_on_all(world, config.data);
     std::vector<Silo> silos;
-    Census census = take_census(world, files, silos, config.exchange.secure);
+    // A ledger notices other data by itself; where there is none, nothing is secret.
+    const bool has_secrets = config.exchange.secure && config.exchange.identities == "roster";
+    Census census = take_census(world, files, silos, config.exchange.secure, has_secrets);
     ExchangeSetup setup;
     for (const Silo& silo : silos) setup.hosted.push_back(silo.id());
     for (const auto& silo : census.silos) setup.names.push_back(silo.name);

@@ -1,6 +1,7 @@
 #include "exchange/secure_attempt.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
@@ -34,14 +35,16 @@ void read_messages(const std::vector<std::string>& texts, Take&& take) {
     }
 }
 
-crypto::Bytes32 context_of(const SecureGroup& group, const SumTerms& terms) {
-    return SumContext{group.roster_hash(), terms.model_hash, terms.purpose}.hash();
+crypto::Bytes32 context_of(const SumTerms& terms) {
+    return SumContext{terms.model_hash, terms.purpose}.hash();
 }
 
 }  // namespace
 
 WordsTag tag_for(SecureGroup& group, const SumTerms& terms, std::uint32_t silo) {
-    return WordsTag(group.identities().at(silo).tag_key(context_of(group, terms), terms.settings_hash));
+    // Under another roster, or with other settings, the same words are another gift.
+    const auto salt = crypto::sha256({terms.settings_hash, group.roster_hash()});
+    return WordsTag(group.identities().at(silo).tag_key(context_of(terms), salt));
 }
 
 SecureAttempt::SecureAttempt(SecureGroup& group, const SumTerms& terms, const std::map<std::uint32_t, Gift>& gifts,
@@ -49,7 +52,7 @@ SecureAttempt::SecureAttempt(SecureGroup& group, const SumTerms& terms, const st
     : group_(group),
       terms_(terms),
       rehearsal_(rehearsal),
-      context_(context_of(group, terms)),
+      context_(context_of(terms)),
       gifts_(gifts),
       is_absent_(group.roster().size(), false) {
     for (std::uint32_t silo = 0; silo < is_absent_.size(); ++silo) is_absent_[silo] = is_gone(silo, LeaveStep::keys);
@@ -169,20 +172,43 @@ void SecureAttempt::enter() {
     }
 }
 
-// Each silo looks at the sums that it has released shares for itself.
+std::vector<std::string> SecureAttempt::counted() const {
+    std::vector<std::string> names;
+    for (std::uint32_t silo = 0; terms_.sums_counts && silo < members_.has_trained.size(); ++silo) {
+        if (members_.has_trained[silo]) names.push_back(group_.roster()[silo].name);
+    }
+    return names;
+}
+
+// Each silo looks at the sums that it has released shares for itself, also under other rosters.
 void SecureAttempt::check_counts() const {
     if (!terms_.sums_counts || group_.accepts_count_leaks()) return;
     for (const auto& [silo, identity] : group_.identities()) {
-        SummedSets sets;
-        for (const auto& set : identity.ledger.trained_sets()) {
-            if (set.size() == members_.has_trained.size()) sets.add(set);
+        std::map<std::string, std::size_t> columns;
+        for (const auto& set : identity.ledger.counted_sets()) {
+            for (const auto& mark : set) columns.try_emplace(mark, columns.size());
         }
-        const auto exposed = sets.exposed_by(members_.has_trained);
-        unless_refused(
-            !exposed, Refusal::counts_leak,
-            "with the sums before, the sum over these silos would show how many samples {} has; exchange.count_leak = accept allows "
-            "it, exchange.weights = uniform sums no counts",
-            session_->name(exposed.value_or(0)));
+        for (const auto& entry : group_.roster()) columns.try_emplace(Ledger::mark_of(entry.name), columns.size());
+        const auto row_of = [&](const auto& marks) {
+            std::vector<bool> row(columns.size());
+            for (const auto& mark : marks) row[columns.at(mark)] = true;
+            return row;
+        };
+        SummedSets sets;
+        for (const auto& set : identity.ledger.counted_sets()) sets.add(row_of(set));
+        std::set<std::string> now;
+        for (const auto& name : counted()) now.insert(Ledger::mark_of(name));
+        const auto exposed = sets.exposed_by(row_of(now));
+        if (!exposed) continue;
+        std::string name = "a silo of another roster";
+        for (std::uint32_t other = 0; other < group_.roster().size(); ++other) {
+            if (columns.at(Ledger::mark_of(group_.roster()[other].name)) == *exposed) name = session_->name(other);
+        }
+        throw Refused(
+            Refusal::counts_leak,
+            fmt::format("with the sums before, the sum over these silos would show how many samples {} has; exchange.count_leak = "
+                        "accept allows it, exchange.weights = uniform sums no counts",
+                        name));
     }
 }
 
@@ -193,8 +219,7 @@ Unmasking SecureAttempt::finish() {
     succeed_on_all(world, [&] { check_counts(); });
     const auto releases = from_all(LeaveStep::release, [&](std::uint32_t silo, SecureParty& party) {
         const auto release = party.unmask(signatures);
-        group_.identities().at(silo).ledger.release(context_, members_.is_in,
-                                                    terms_.sums_counts ? members_.has_trained : std::vector<bool>());
+        group_.identities().at(silo).ledger.release(context_, members_.is_in, counted());
         return release;
     });
     std::optional<Unmasking> unmasking;

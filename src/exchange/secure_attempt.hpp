@@ -66,6 +66,7 @@ private:
     [[nodiscard]] bool deal(std::vector<Letter>& letters);
     void run_keys();
     void enter();
+    [[nodiscard]] std::vector<std::string> counted() const;
     void check_counts() const;
 
     SecureGroup& group_;

@@ -53,6 +53,13 @@ void SecureGroup::take_roster(const ExchangeConfig& config, const std::vector<st
                                "exchange.roster: {} has no entry for silo \"{}\"; add what `silosum keygen` printed", config.roster, name);
             roster_.push_back(*found);
         }
+        for (const auto& entry : entries) {
+            require<DataError>(
+                std::find(names.begin(), names.end(), entry.name) != names.end(),
+                "exchange.roster: {} names silo \"{}\", which has no shard in data.shards; all silos of a roster are in a sum, or "
+                "fewer corrupt ones would do: use a roster of those that take part",
+                config.roster, entry.name);
+        }
         for (const std::uint32_t silo : hosted_) {
             Identity identity = Identity::in_folder(config.keys, names[silo]);
             require<DataError>(crypto::equal(identity.keys.public_key, roster_[silo].public_key),

@@ -74,6 +74,10 @@ void SecureSum::add(const Update& update) {
     Tail tail;
     tail.numbers = ExactNumbers(setup_.numbers);
     if (const auto problem = error_of([&] {
+            // Not by how much: sizes are not told.
+            require<RuntimeError>(config_.is_uniform() || update.weight <= max_weight_,
+                                  "{}, round {}: it has more training samples than exchange.max_weight allows; raise it",
+                                  text_of(update.silo), round_);
             check(update, tails_.size());
             tail.weight = weight_of(update);
             if (tail.weight == 0) return;
@@ -112,8 +116,12 @@ void SecureSum::add(const Update& update) {
 }
 
 // The silo names itself, and does not join.
-void SecureSum::fail(std::uint32_t silo, const Error& error) {
-    fmt::print(stderr, "silosum: warning: {} gives nothing to round {}: {}\n", text_of(silo), round_, error.what());
+void SecureSum::fail(std::uint32_t silo, const Error& /*error*/) {
+    // No numbers: what is printed here is read by all.
+    fmt::print(stderr,
+               "silosum: warning: {} gives nothing to round {}: its training failed or diverged; lower local.lr, set local.clip_norm, or "
+               "standardise the features (data.standardise)\n",
+               text_of(silo), round_);
 }
 
 Aggregate SecureSum::finish(const Round& /*round*/) {

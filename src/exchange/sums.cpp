@@ -78,6 +78,7 @@ private:
     [[nodiscard]] SumTerms terms(const std::string& purpose, std::size_t length) const {
         SumTerms terms;
         terms.purpose = purpose;
+        terms.sums_counts = purpose == row_totals || purpose == train_rows;
         terms.model_hash = group_.model_hash();
         terms.settings_hash = crypto::sha256({MessageWriter().label("silosum/v1/words64").bytes()});
         terms.vectors = {{vector_id, 64, counters + length}};

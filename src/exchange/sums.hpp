@@ -16,6 +16,10 @@ namespace silosum {
 /// Words of hosted silos, by id; all of one length. Silos that are not in it give nothing.
 using WordsOfSilos = std::map<std::uint32_t, std::vector<std::uint64_t>>;
 
+/// Purposes of sums that hold sample counts of silos: sets of silos are watched there.
+inline constexpr const char* row_totals = "rows";
+inline constexpr const char* train_rows = "train rows";
+
 class Sums {
 public:
     virtual ~Sums() = default;

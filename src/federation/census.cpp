@@ -36,7 +36,6 @@ Declaration declaration_from(const nlohmann::json& json) {
 }
 
 void hide_sizes(SiloEntry& silo) {
-    silo.fingerprint.clear();
     for (auto split : {&SiloEntry::train, &SiloEntry::validation, &SiloEntry::test}) silo.*split = std::min<std::uint64_t>(silo.*split, 1);
 }
 
@@ -105,12 +104,12 @@ std::size_t Census::silos_with(std::uint64_t SiloEntry::*split) const {
 RowTotals sum_rows(Sums& sums, const std::vector<Silo>& hosted) {
     WordsOfSilos rows;
     for (const Silo& silo : hosted) rows[silo.id()] = {silo.shard().train.rows, silo.shard().validation.rows, silo.shard().test.rows};
-    const auto total = sums.sum("rows", 3, rows);
+    const auto total = sums.sum(row_totals, 3, rows);
     return {total[0], total[1], total[2]};
 }
 
-Census take_census(const Communicator& world, const std::vector<std::filesystem::path>& files, std::vector<Silo>& hosted,
-                   bool hides_sizes) {
+Census take_census(const Communicator& world, const std::vector<std::filesystem::path>& files, std::vector<Silo>& hosted, bool hides_sizes,
+                   bool hides_fingerprints) {
     nlohmann::json mine = nlohmann::json::object();
     succeed_on_all(world, [&] {
         for (std::size_t i = 0; i < files.size(); ++i) {
@@ -118,6 +117,7 @@ Census take_census(const Communicator& world, const std::vector<std::filesystem:
             hosted.emplace_back(static_cast<std::uint32_t>(i), read_shard_of_silo(files[i]));
             Declaration declaration = declaration_of(hosted.back().shard());
             if (hides_sizes) hide_sizes(declaration.silo);
+            if (hides_fingerprints) declaration.silo.fingerprint.clear();
             mine[std::to_string(i)] = as_json(declaration);
         }
     });

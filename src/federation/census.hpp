@@ -12,7 +12,7 @@
 
 namespace silosum {
 
-/// What all ranks know of a silo. Where sizes are hidden, rows are 1 where there are any, and the fingerprint is empty.
+/// What all ranks know of a silo. Where sizes are hidden, rows are 1 where there are any; a hidden fingerprint is empty.
 struct SiloEntry {
     std::string name;
     std::string file;
@@ -62,9 +62,9 @@ struct Census {
 
 /// Collective. Silo i is the i-th file. Reads the shards of this rank's silos into `hosted` and checks that all silos fit together.
 /// All ranks throw the same AgreedError where a shard cannot be read or does not fit. hides_sizes: silos say of each split only whether
-/// it has rows; totals are then to be summed otherwise.
+/// it has rows; totals are then to be summed otherwise. hides_fingerprints: nor do they say which data they have.
 [[nodiscard]] Census take_census(const Communicator& world, const std::vector<std::filesystem::path>& files, std::vector<Silo>& hosted,
-                                 bool hides_sizes);
+                                 bool hides_sizes, bool hides_fingerprints);
 /// Collective. Rows of all silos, by a sum.
 [[nodiscard]] RowTotals sum_rows(Sums& sums, const std::vector<Silo>& hosted);
 

@@ -24,7 +24,7 @@ Moments federated_moments(const Communicator& world, Sums& sums, const Problem& 
     WordsOfSilos rows;
     for (const Silo& silo : hosted) rows[silo.id()] = {silo.shard().train.rows};
     Moments moments;
-    moments.count = sums.sum("train rows", 1, rows).front();
+    moments.count = sums.sum(train_rows, 1, rows).front();
     moments.mean = mean_of(moments.count, over_silos("sums of features", sums_of));
     moments.squared_distances = over_silos("squared distances of features", [&](const Shard& shard, const Split& split) {
         return squared_distances(shard, split, moments.mean);

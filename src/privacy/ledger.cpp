@@ -49,7 +49,7 @@ std::string sum_of(const std::string& line) {
 
 crypto::Bytes32 SumContext::hash() const {
     MessageWriter writer;
-    writer.label("silosum/v1/context").field(roster_hash).field(model_hash).label(purpose);
+    writer.label("silosum/v1/context").field(model_hash).label(purpose);
     return crypto::sha256({writer.bytes()});
 }
 
@@ -104,12 +104,12 @@ Ledger::Ledger(Ledger&& other) noexcept
     : path_(std::move(other.path_)),
       file_(std::exchange(other.file_, -1)),
       entries_(std::move(other.entries_)),
-      trained_sets_(std::move(other.trained_sets_)) {}
+      counted_sets_(std::move(other.counted_sets_)) {}
 Ledger& Ledger::operator=(Ledger&& other) noexcept {
     std::swap(path_, other.path_);
     std::swap(file_, other.file_);
     std::swap(entries_, other.entries_);
-    std::swap(trained_sets_, other.trained_sets_);
+    std::swap(counted_sets_, other.counted_sets_);
     return *this;
 }
 
@@ -136,7 +136,7 @@ void Ledger::read(const std::filesystem::path& file) {
     require<RuntimeError>(::ftruncate(file_, static_cast<off_t>(whole)) == 0, "cannot write the ledger {}: {}", file.string(), reason());
 }
 
-// "in CONTEXT TAG SUM" or "out CONTEXT MEMBERS TRAINED SUM"
+// "in CONTEXT TAG SUM" or "out CONTEXT MEMBERS COUNTED SUM"
 void Ledger::apply(const std::string& line) {
     const auto words = split(line, ' ');
     crypto::Bytes32 context{};
@@ -149,7 +149,7 @@ void Ledger::apply(const std::string& line) {
         std::copy(tag->begin(), tag->end(), entries_[context].tag.begin());
     } else {
         entries_[context].members = set_of(words.at(2));
-        trained_sets_.push_back(set_of(words.at(3)));
+        remember_counted(words.at(3));
     }
 }
 
@@ -180,12 +180,25 @@ void Ledger::enter(const crypto::Bytes32& context, const WordsTag::Value& tag) {
     entries_[context].tag = tag;
 }
 
-void Ledger::release(const crypto::Bytes32& context, const std::vector<bool>& members, const std::vector<bool>& trained) {
+void Ledger::release(const crypto::Bytes32& context, const std::vector<bool>& members, const std::vector<std::string>& counted) {
     Entry& entry = entries_[context];
     if (entry.members == members) return;
-    append(fmt::format("out {} {} {}", crypto::hex(context), text_of(members), text_of(trained)));
+    std::vector<std::string> marks;
+    for (const auto& name : counted) marks.push_back(mark_of(name));
+    const std::string text = join(marks, ",");
+    append(fmt::format("out {} {} {}", crypto::hex(context), text_of(members), text));
     entry.members = members;
-    trained_sets_.push_back(trained);
+    remember_counted(text);
+}
+
+void Ledger::remember_counted(const std::string& marks) {
+    if (marks.empty()) return;
+    const auto words = split(marks, ',');
+    counted_sets_.emplace(words.begin(), words.end());
+}
+
+std::string Ledger::mark_of(const std::string& name) {
+    return crypto::hex(crypto::sha256({crypto::view("silosum/v1/name"), crypto::view(name)})).substr(0, 16);
 }
 
 }  // namespace silosum

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,9 +17,8 @@
 
 namespace silosum {
 
-/// What is summed: one global model, one purpose, among the silos of one roster. At most one set of silos is ever summed for it.
+/// What is summed: one global model, one purpose. At most one set of silos is ever summed for it, under whatever roster.
 struct SumContext {
-    crypto::Bytes32 roster_hash{};
     crypto::Bytes32 model_hash{};
     std::string purpose;
     [[nodiscard]] crypto::Bytes32 hash() const;
@@ -68,10 +68,13 @@ public:
     [[nodiscard]] Recollection recall(const crypto::Bytes32& context, const WordsTag::Value& tag) const;
     /// Before the first masked word leaves. On the disk when it returns.
     void enter(const crypto::Bytes32& context, const WordsTag::Value& tag);
-    /// Before the first share leaves. members, trained: by number in the roster. On the disk when it returns.
-    void release(const crypto::Bytes32& context, const std::vector<bool>& members, const std::vector<bool>& trained);
-    /// Of every release, in order: the silos that had trained.
-    [[nodiscard]] const std::vector<std::vector<bool>>& trained_sets() const { return trained_sets_; }
+    /// Before the first share leaves. members: by number in the roster. counted: names of the silos whose sample counts are in the sum;
+    /// none where it has no counts. On the disk when it returns.
+    void release(const crypto::Bytes32& context, const std::vector<bool>& members, const std::vector<std::string>& counted);
+    /// The different sets of silos whose counts were summed, under whatever roster, as marks of their names.
+    [[nodiscard]] const std::set<std::set<std::string>>& counted_sets() const { return counted_sets_; }
+    /// What a set holds for a name.
+    [[nodiscard]] static std::string mark_of(const std::string& name);
 
 private:
     struct Entry {
@@ -82,11 +85,12 @@ private:
     void read(const std::filesystem::path& file);
     void apply(const std::string& line);
     void append(const std::string& line);
+    void remember_counted(const std::string& marks);
 
     std::filesystem::path path_;
     int file_ = -1;
     std::map<crypto::Bytes32, Entry> entries_;
-    std::vector<std::vector<bool>> trained_sets_;
+    std::set<std::set<std::string>> counted_sets_;
 };
 
 }  // namespace silosum

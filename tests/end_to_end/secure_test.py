@@ -146,6 +146,21 @@ class Restarts(Secure):
         (self.folder / "keys" / f"{self.names[3]}.ledger").unlink()
         self.refused(f'silo "{self.names[3]}" no longer knows what it gave')
 
+    def test_under_another_roster_it_is_refused(self):
+        """A federation without one silo, on the same first model: the difference of the two sums would be its update."""
+        shards = ", ".join(str(self.folder / "shards" / f"silo-{name}.h5") for name in self.names[1:])
+        flags = ["--data.shards", shards, "--run.dir", self.folder / "fewer", "--run.rounds", "2"]
+        arguments = ["train", self.config, "--exchange.secure", "true", *flags]
+        result = harness.run(arguments, 2)
+        self.assertEqual(result.code, DATA, str(result))
+        self.assertIn(f'names silo "{self.names[0]}", which has no shard', result.err)
+        roster = json.loads((self.folder / "roster.json").read_text())
+        del roster["silos"][0]
+        (self.folder / "roster.json").write_text(json.dumps(roster))
+        result = harness.run(arguments, 2)
+        self.assertEqual(result.code, RUNTIME, str(result))
+        self.assertIn("gave other words to a sum on this model before", result.err)
+
     def test_another_seed_begins_anew(self):
         self.secure(self.config, 2, "run", "--run.overwrite", "true", *self.flags, "--run.seed", "2")
 
@@ -170,7 +185,7 @@ class Refusals(Secure):
         self.fails(USAGE, "exchange.weights = uniform", flags=["--selection.silos_per_round", "3"])
 
     def test_a_shard_larger_than_declared(self):
-        self.fails(RUNTIME, "more than the largest declared one", flags=["--exchange.max_weight", "20"])
+        self.fails(RUNTIME, "more training samples than exchange.max_weight allows", flags=["--exchange.max_weight", "20"])
 
     def test_keys_and_rosters_that_do_not_serve(self):
         key = self.folder / "keys" / f"{self.names[1]}.key"

@@ -15,12 +15,13 @@ namespace {
 using State = Recollection::State;
 using testing::HasSubstr;
 
-const crypto::Bytes32 one = SumContext{{1}, {2}, "update"}.hash();
-const crypto::Bytes32 two = SumContext{{1}, {2}, "test"}.hash();
+const crypto::Bytes32 one = SumContext{{2}, "update"}.hash();
+const crypto::Bytes32 two = SumContext{{2}, "test"}.hash();
 const WordsTag::Value tag{1, 2, 3};
 const WordsTag::Value other_tag{1, 2, 4};
 const std::vector<bool> all{true, true, true};
-const std::vector<bool> some{true, false, true};
+const std::vector<std::string> some{"north", "a silo, with a comma"};
+const std::set<std::string> marks{Ledger::mark_of(some[0]), Ledger::mark_of(some[1])};
 
 TEST(Ledger, RemembersWhatWasGivenAndReleased) {
     Ledger ledger = Ledger::in_memory();
@@ -36,7 +37,7 @@ TEST(Ledger, RemembersWhatWasGivenAndReleased) {
     EXPECT_EQ(ledger.recall(one, other_tag).members, all);
     EXPECT_EQ(ledger.recall(one, tag).state, State::changed);
     EXPECT_EQ(ledger.recall(one, tag).members, all);
-    EXPECT_THAT(ledger.trained_sets(), testing::ElementsAre(some));
+    EXPECT_THAT(ledger.counted_sets(), testing::ElementsAre(marks));
 }
 
 class LedgerFile : public testing::Test {
@@ -64,7 +65,7 @@ TEST_F(LedgerFile, SurvivesARestart) {
     EXPECT_EQ(again.recall(one, tag).members, all);
     EXPECT_EQ(again.recall(one, other_tag).state, State::changed);
     EXPECT_EQ(again.recall(two, tag).state, State::entered);
-    EXPECT_THAT(again.trained_sets(), testing::ElementsAre(some));
+    EXPECT_THAT(again.counted_sets(), testing::ElementsAre(marks));
 }
 
 // Killed while it wrote: the line was not on the disk when anything could have left.
