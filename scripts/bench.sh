@@ -5,11 +5,12 @@ source "$(dirname "$0")/lib.sh"
 
 usage() {
     cat << 'END'
-usage: scripts/bench.sh [step|round|sum|start]...     (all of them without an argument)
+usage: scripts/bench.sh [step|round|sum|start|secure]...     (all but secure without an argument)
 
   step    one training step of softmax regression, 2NN and CNN at batch 10 against PyTorch, and as a share of the core's FMA peak
   round   a whole FedAvg round over four silos against mpi4py + PyTorch
-  sum     the exact sum of 25 million parameters over 4 and 8 ranks against MPI_Allreduce of float32
+  sum     the sum of 25 million parameters, plain and secure, over 4 and 8 ranks against MPI_Allreduce of float32
+  secure  seconds of secure rounds by silos, parameters, graph and leavers, over 4 ranks (a quarter of an hour, 8 GB)
   start   CPU seconds from start to the first step, four ranks, against an empty MPI program
 
 Installs what is missing (also PyTorch, mpi4py and OpenBLAS: without OpenBLAS Debian's PyTorch uses a slow reference BLAS), builds preset
@@ -24,14 +25,14 @@ for argument in "$@"; do
             usage
             exit
             ;;
-        step | round | sum | start) parts+=("$argument") ;;
+        step | round | sum | start | secure) parts+=("$argument") ;;
         *) fail "unknown argument \"$argument\"; see --help" 2 ;;
     esac
 done
 if ((${#parts[@]} == 0)); then parts=(step round sum start); fi
 
 install_unless_told_not_to "${build_packages[@]}" python3 python3-torch python3-numpy python3-mpi4py libopenblas0-pthread
-build release silosum step_bench exchange_bench empty_mpi
+build release silosum step_bench exchange_bench secure_bench empty_mpi
 mpi_environment
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 cd "$root"
@@ -42,6 +43,16 @@ for part in "${parts[@]}"; do
         step) /usr/bin/python3 scripts/bench_step.py ;;
         round) /usr/bin/python3 scripts/bench_round.py ;;
         sum) for ranks in 4 8; do mpirun -np "$ranks" build/release/tests/benchmarks/exchange_bench 25000000; done ;;
+        secure)
+            bench() { mpirun -np 4 build/release/tests/benchmarks/secure_bench "$@"; }
+            bench --parameters 1663370 --silos 4,16,64,256 --graph complete,harary --dropouts 0,0.1
+            bench --parameters 25000000 --silos 4,16,64 --graph complete,harary --dropouts 0,0.1 --rounds 1
+            bench --parameters 25000000 --silos 256 --graph harary --dropouts 0,0.1 --rounds 1
+            bench --parameters 25000000 --silos 256 --graph complete --dropouts 0 --rounds 1
+            bench --parameters 100000000 --silos 4,16 --graph complete,harary --dropouts 0,0.1 --rounds 1
+            bench --parameters 100000000 --silos 64,256 --graph harary --dropouts 0 --rounds 1
+            bench --parameters 100000000 --silos 64 --graph complete --dropouts 0 --rounds 1
+            ;;
         start) /usr/bin/python3 scripts/bench_start.py ;;
     esac
 done

@@ -106,7 +106,11 @@ void run(const std::vector<std::string>& arguments) {
         for (const auto& count : silos) {
             for (const auto& graph : graphs) {
                 for (const auto& share : dropouts) {
-                    measure(world, {static_cast<std::uint32_t>(std::stoul(count)), std::stoul(size), graph, std::stod(share), rounds});
+                    try {
+                        measure(world, {static_cast<std::uint32_t>(std::stoul(count)), std::stoul(size), graph, std::stod(share), rounds});
+                    } catch (const AgreedError& error) {  // such as no sparse graph of so few silos
+                        if (world.rank() == 0) fmt::print("{:>3} {:>5} {:>10} {:<9} {}\n", world.size(), count, size, graph, error.what());
+                    }
                 }
             }
         }
