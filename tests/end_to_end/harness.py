@@ -140,6 +140,13 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(result.code, 0, str(result))
         return self.folder / "shards"
 
+    def need_reach_of(self, user):
+        """Where the program lies in a folder that only root enters, it cannot be started as somebody else."""
+        try:
+            subprocess.run([SILOSUM, "--version"], user=user, check=True, capture_output=True)
+        except OSError:
+            self.skipTest("another user cannot reach the program")
+
     def write_config(self, text, name="test.cfg"):
         path = self.folder / name
         path.write_text(text)
