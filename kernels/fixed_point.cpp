@@ -204,10 +204,16 @@ HWY_INLINE void add_group(std::size_t n, std::size_t group, const Word* const* w
 }
 
 template <class Word>
-HWY_INLINE void sum_pieces(std::size_t n, std::size_t parts, const Word* const* words, Word* sum) {
+HWY_INLINE void sum_pieces(std::size_t n, std::size_t parts, const Word* const* words, Word* sum, Store store) {
     constexpr std::size_t group = 4;  // arrays at a time: the piece of the sum is read and written once for each group
     constexpr std::size_t piece = 8192 / sizeof(Word);
     if (parts == 0) std::fill_n(sum, n, Word{0});
+    const bool is_aligned = reinterpret_cast<std::uintptr_t>(sum) % (hn::MaxLanes(hn::ScalableTag<Word>()) * sizeof(Word)) == 0;
+    if (store == Store::stream && parts > 0 && parts <= group && is_aligned) {
+        add_group<Store::stream>(n, parts, words, 0, sum);
+        hwy::FlushStream();
+        return;
+    }
     for (std::size_t i = 0; i < n; i += piece) {
         const std::size_t size = std::min(piece, n - i);
         for (std::size_t p = 0; p < parts; p += group) {
@@ -221,11 +227,11 @@ HWY_INLINE void sum_pieces(std::size_t n, std::size_t parts, const Word* const* 
     }
 }
 
-void sum_words32(std::size_t n, std::size_t parts, const std::uint32_t* const* words, std::uint32_t* sum) {
-    sum_pieces(n, parts, words, sum);
+void sum_words32(std::size_t n, std::size_t parts, const std::uint32_t* const* words, std::uint32_t* sum, Store store) {
+    sum_pieces(n, parts, words, sum, store);
 }
-void sum_words64(std::size_t n, std::size_t parts, const std::uint64_t* const* words, std::uint64_t* sum) {
-    sum_pieces(n, parts, words, sum);
+void sum_words64(std::size_t n, std::size_t parts, const std::uint64_t* const* words, std::uint64_t* sum, Store store) {
+    sum_pieces(n, parts, words, sum, store);
 }
 void add_scaled_step(std::size_t n, double rate, const double* mean, float* x) {
     const Doubles d;
@@ -286,11 +292,11 @@ double decode_mean(std::size_t n, const std::uint64_t* words, double unit, doubl
     return HWY_DYNAMIC_DISPATCH(decode_mean64)(n, words, unit, divisor, mean);
 }
 
-void sum_words(std::size_t n, std::size_t parts, const std::uint32_t* const* words, std::uint32_t* sum) {
-    HWY_DYNAMIC_DISPATCH(sum_words32)(n, parts, words, sum);
+void sum_words(std::size_t n, std::size_t parts, const std::uint32_t* const* words, std::uint32_t* sum, Store store) {
+    HWY_DYNAMIC_DISPATCH(sum_words32)(n, parts, words, sum, store);
 }
-void sum_words(std::size_t n, std::size_t parts, const std::uint64_t* const* words, std::uint64_t* sum) {
-    HWY_DYNAMIC_DISPATCH(sum_words64)(n, parts, words, sum);
+void sum_words(std::size_t n, std::size_t parts, const std::uint64_t* const* words, std::uint64_t* sum, Store store) {
+    HWY_DYNAMIC_DISPATCH(sum_words64)(n, parts, words, sum, store);
 }
 
 void add_scaled(std::size_t n, double rate, const double* mean, float* x) {

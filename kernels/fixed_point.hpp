@@ -36,8 +36,9 @@ enum class Store {
 [[nodiscard]] double decode_mean(std::size_t n, const std::uint64_t* words, double unit, double divisor, double* mean);
 
 /// sum[i] = words of all `parts` added, wrapping; parts[p] points to n words. Runs in pieces that stay in the first-level cache.
-void sum_words(std::size_t n, std::size_t parts, const std::uint32_t* const* words, std::uint32_t* sum);
-void sum_words(std::size_t n, std::size_t parts, const std::uint64_t* const* words, std::uint64_t* sum);
+/// store: write, or stream for up to four parts (one part: a copy past the caches).
+void sum_words(std::size_t n, std::size_t parts, const std::uint32_t* const* words, std::uint32_t* sum, Store store = Store::write);
+void sum_words(std::size_t n, std::size_t parts, const std::uint64_t* const* words, std::uint64_t* sum, Store store = Store::write);
 
 /// x[i] = float(x[i] + rate * mean[i]) computed in double: the server step of FedAvg on a slice.
 void add_scaled(std::size_t n, double rate, const double* mean, float* x);

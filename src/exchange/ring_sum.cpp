@@ -22,7 +22,8 @@ public:
           store_(nodes.count() < static_cast<std::size_t>(communicator.size()) && slices.coordinates() * sizeof(Word) > cached_bytes
                      ? kernels::Store::stream
                      : kernels::Store::write),
-          pipeline_(communicator, nodes, slices, step_bytes, for_masks ? check_words : 0) {}
+          pipeline_(communicator, nodes, slices, step_bytes, for_masks ? check_words : 0),
+          hidden_(for_masks ? hidden_length : 0) {}
 
     void clear() override { has_words_ = false; }
 
@@ -73,19 +74,28 @@ public:
         Word* const sums = words_in(masked);
         checks_.clear();
         const auto source = [&](std::size_t begin, std::size_t n, Word* scratch) -> const Word* {
-            timed(encoding, [&] {
-                if (streamed) {
-                    encode_chunk(*streamed, begin, n, scratch, result.count, kernels::Store::write);
-                } else if (has_words_) {
-                    std::copy_n(words_.data() + begin, n, scratch);
-                } else {
-                    std::fill_n(scratch, n, Word{0});
-                }
-                std::fill_n(scratch + n, check_words, static_cast<Word>(attempt.hosted_members()));
-                return 0;
-            });
+            // Words are made and hidden in the caches, piece by piece, and only then leave for where others read them.
+            for (std::size_t first = 0; first < n; first += hidden_length) {
+                const std::size_t size = std::min(hidden_length, n - first);
+                timed(encoding, [&] {
+                    if (streamed) {
+                        encode_chunk(*streamed, begin + first, size, hidden_.data(), result.count, kernels::Store::write);
+                    } else if (has_words_) {
+                        std::copy_n(words_.data() + begin + first, size, hidden_.data());
+                    } else {
+                        std::fill_n(hidden_.data(), size, Word{0});
+                    }
+                    return 0;
+                });
+                timed(masking, [&] {
+                    attempt.hide(payload_vector, begin + first, std::span<Word>(hidden_.data(), size));
+                    const Word* const from = hidden_.data();
+                    kernels::sum_words(size, 1, &from, scratch + first, store_);
+                    return 0;
+                });
+            }
             timed(masking, [&] {
-                attempt.hide(payload_vector, begin, std::span<Word>(scratch, n));
+                std::fill_n(scratch + n, check_words, static_cast<Word>(attempt.hosted_members()));
                 attempt.hide(payload_vector, first_check(begin), std::span<Word>(scratch + n, check_words));
                 return 0;
             });
@@ -148,6 +158,7 @@ private:
     }
 
     static constexpr std::size_t cached_bytes = std::size_t{16} << 20;  // words of a larger model do not stay in the caches
+    static constexpr std::size_t hidden_length = 16384;                 // words that are hidden at a time, in the second-level cache
     static constexpr std::size_t piece_length = 2048;                   // words and means of a piece stay in the first-level cache
 
     template <class Action>
@@ -189,6 +200,7 @@ private:
     Buffer<Word> words_;  // only on ranks that host several silos of a round
     bool has_words_ = false;
     Buffer<Word> sum_ = Buffer<Word>(piece_length);
+    Buffer<Word> hidden_;  // in a ring for masks
     std::vector<const Word*> moved_;
     std::vector<std::pair<std::size_t, std::array<Word, check_words>>> checks_;  // by the beginning of a chunk, summed
 };

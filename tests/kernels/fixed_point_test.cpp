@@ -250,6 +250,11 @@ void expect_sums() {
             std::vector<Word> sum(n, Word{77});
             sum_words(n, parts, pointers.data(), sum.data());
             ASSERT_EQ(sum, expected) << n << " words, " << parts << " parts";
+            for (const std::size_t offset : {0, 1}) {  // in an aligned array: whole vectors go past the caches
+                Buffer<Word> past(n + offset);
+                sum_words(n, parts, pointers.data(), past.data() + offset, Store::stream);
+                ASSERT_TRUE(std::equal(expected.begin(), expected.end(), past.data() + offset)) << n << " words, " << parts << " parts";
+            }
         }
     }
 }
