@@ -74,7 +74,7 @@ void check_secure(const RunConfig& config, std::size_t silos) {
 std::unique_ptr<SecureGroup> secure_group(const Communicator& world, const RunConfig& config, const ExchangeSetup& setup) {
     if (!config.exchange.secure) return nullptr;
     succeed_on_all(world, [&] { check_secure(config, setup.names.size()); });
-    auto group = std::make_unique<SecureGroup>(world, config.exchange, setup.names, setup.hosted, config.run.seed);
+    auto group = std::make_unique<SecureGroup>(world, config.exchange, setup.names, setup.hosted);
     succeed_on_all(world, [&] {
         const std::size_t selected = config.selection.silos_per_round == 0 ? setup.names.size() : config.selection.silos_per_round;
         require(selected >= group->plan().least_trained,
@@ -167,7 +167,7 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
     for (const auto& silo : census.silos) setup.names.push_back(silo.name);
     auto group = secure_group(world, config, setup);
     auto sums = group ? make_secure_sums(*group) : make_plain_sums(world);
-    if (group) census.totals = sum_rows(*sums, silos);
+    if (group) census.totals = sum_rows(*sums, census, silos);
     const Standardisation standardisation = standardise(world, *sums, config.data.standardise, census.problem, silos);
     const auto weights = class_weights(world, *sums, config.data, census.problem, silos);
     auto common_test = common_test_on_all(world, *sums, config.evaluation, census, silos, standardisation);

@@ -22,16 +22,14 @@ void write_message(MessageWriter& writer, std::uint32_t silo, crypto::View bytes
     writer.number(silo).number(static_cast<std::uint32_t>(bytes.size())).field(bytes);
 }
 
-// Calls take(silo, message) for all messages of all ranks; what a rank sent beyond them is passed over.
+// Calls take(silo, message) for all messages in a text; what is none is passed over.
 template <class Take>
-void read_messages(const std::vector<std::string>& texts, Take&& take) {
-    for (const auto& text : texts) {
-        MessageReader reader(crypto::view(text));
-        while (reader.has_more()) {
-            const auto silo = reader.number<std::uint32_t>();
-            const auto bytes = reader.field(reader.number<std::uint32_t>());
-            if (reader.has_more() || reader.is_whole()) take(silo, bytes);
-        }
+void read_messages(const std::string& text, Take&& take) {
+    MessageReader reader(crypto::view(text));
+    while (reader.has_more()) {
+        const auto silo = reader.number<std::uint32_t>();
+        const auto bytes = reader.field(reader.number<std::uint32_t>());
+        if (reader.has_more() || reader.is_whole()) take(silo, bytes);
     }
 }
 
@@ -74,6 +72,7 @@ SecureTerms SecureAttempt::secure_terms(std::uint32_t attempt) const {
     terms.silos = static_cast<std::uint32_t>(group_.roster().size());
     terms.neighbours = plan.neighbours;
     terms.threshold = plan.threshold;
+    terms.least_members = plan.least_members;
     terms.corrupt = plan.corrupt;
     terms.corrupt_domains = plan.corrupt_domains;
     terms.least_trained = plan.least_trained;
@@ -97,9 +96,13 @@ SecureAttempt::Messages SecureAttempt::from_all(LeaveStep before, Make&& make) {
         }
     });
     Messages messages(is_absent_.size());
-    read_messages(all_gather_text(world, as_text(mine.bytes())), [&](std::uint32_t silo, crypto::View bytes) {
-        if (silo < messages.size()) messages[silo].assign(bytes.begin(), bytes.end());
-    });
+    const auto texts = all_gather_text(world, as_text(mine.bytes()));
+    for (int rank = 0; rank < world.size(); ++rank) {
+        read_messages(texts[static_cast<std::size_t>(rank)], [&](std::uint32_t silo, crypto::View bytes) {
+            // A rank speaks for its own silos only: no other can make one silent.
+            if (silo < messages.size() && group_.host_of(silo) == rank) messages[silo].assign(bytes.begin(), bytes.end());
+        });
+    }
     return messages;
 }
 
@@ -117,7 +120,7 @@ bool SecureAttempt::deal(std::vector<Letter>& letters) {
             is_absent_[silo] = true;
             are_all_there = false;
         }
-        read_messages({as_text(sent[silo])}, [&](std::uint32_t to, crypto::View bytes) {
+        read_messages(as_text(sent[silo]), [&](std::uint32_t to, crypto::View bytes) {
             if (parties_.contains(to)) letters.push_back({silo, to, {bytes.begin(), bytes.end()}});
         });
     }

@@ -15,19 +15,20 @@
 namespace silosum {
 
 SecureGroup::SecureGroup(const Communicator& communicator, const ExchangeConfig& config, const std::vector<std::string>& names,
-                         const std::vector<std::uint32_t>& hosted, std::uint64_t seed)
+                         const std::vector<std::uint32_t>& hosted)
     : communicator_(communicator.duplicate()),
       hosted_(hosted),
       cipher_(config.cipher == "chacha20" ? kernels::Cipher::chacha20 : kernels::Cipher::aes128_ctr),
       accepts_count_leaks_(config.count_leak == "accept") {
     communicator_.set_deadline(config.deadline_s);
+    find_hosts(names.size());
     if (config.identities == "roster") {
         take_roster(config, names);
     } else {
         make_throwaways(names);
     }
     roster_hash_ = hash_of_roster(roster_);
-    model_hash_ = crypto::sha256({MessageWriter().label("silosum/v1/before").number(seed).bytes()});
+    model_hash_ = crypto::sha256({MessageWriter().label("silosum/v1/before").bytes()});
     succeed_on_all(communicator_, [&] {
         plan_ = plan_secure_sum(roster_, {.graph = config.graph, .corrupt = config.corrupt, .dropouts = config.dropouts});
     });
@@ -41,6 +42,26 @@ SecureGroup::SecureGroup(const Communicator& communicator, const ExchangeConfig&
     } else if (shares_process[0] != 0) {
         why_simulation_ = "silos of different domains share a process";
     }
+}
+
+void SecureGroup::find_hosts(std::size_t silos) {
+    std::string mine;
+    for (const std::uint32_t silo : hosted_) mine += std::to_string(silo) + "\n";
+    const auto texts = all_gather_text(communicator_, mine);
+    succeed_on_all(communicator_, [&] {
+        hosts_.assign(silos, -1);
+        for (std::size_t rank = 0; rank < texts.size(); ++rank) {
+            for (const auto& line : split(texts[rank], '\n')) {
+                if (line.empty()) continue;
+                const std::size_t silo = std::stoul(line);
+                require<RuntimeError>(silo < silos && hosts_[silo] < 0, "rank {} hosts silo {}, which is none or another rank's", rank,
+                                      line);
+                hosts_[silo] = static_cast<int>(rank);
+            }
+        }
+        const auto missing = std::find(hosts_.begin(), hosts_.end(), -1);
+        require<RuntimeError>(missing == hosts_.end(), "no rank hosts silo {}", missing - hosts_.begin());
+    });
 }
 
 // Every rank reads the roster itself: a silo trusts its own copy only.

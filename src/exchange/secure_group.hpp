@@ -19,9 +19,11 @@ public:
     /// Collective. names: of all silos by id; hosted: ids of this rank's silos. Throws the same AgreedError on all ranks where a key or the
     /// roster cannot be used, a silo is not in the roster, or nothing would protect the silos.
     SecureGroup(const Communicator& communicator, const ExchangeConfig& config, const std::vector<std::string>& names,
-                const std::vector<std::uint32_t>& hosted, std::uint64_t seed);
+                const std::vector<std::uint32_t>& hosted);
 
     [[nodiscard]] const Communicator& communicator() const { return communicator_; }
+    /// The rank that hosts a silo.
+    [[nodiscard]] int host_of(std::uint32_t silo) const { return hosts_[silo]; }
     /// By id of the silo.
     [[nodiscard]] const std::vector<RosterEntry>& roster() const { return roster_; }
     [[nodiscard]] const crypto::Bytes32& roster_hash() const { return roster_hash_; }
@@ -29,7 +31,8 @@ public:
     [[nodiscard]] const SecurePlan& plan() const { return plan_; }
     [[nodiscard]] kernels::Cipher cipher() const { return cipher_; }
     [[nodiscard]] bool accepts_count_leaks() const { return accepts_count_leaks_; }
-    /// Hash of the global model that the silos of this rank have now; before there is one, of the seed of the run.
+    /// Hash of the global model that the silos of this rank have now; before there is one, the same
+    /// for all runs: what is summed then is a function of the data alone.
     [[nodiscard]] const crypto::Bytes32& model_hash() const { return model_hash_; }
     void set_model_hash(const crypto::Bytes32& hash) { model_hash_ = hash; }
     /// Where silos of different domains share a process or nobody vouches for their keys, there is nobody to protect them from.
@@ -39,10 +42,12 @@ public:
 
 private:
     void take_roster(const ExchangeConfig& config, const std::vector<std::string>& names);
+    void find_hosts(std::size_t silos);
     void make_throwaways(const std::vector<std::string>& names);
 
     Communicator communicator_;
     std::vector<std::uint32_t> hosted_;
+    std::vector<int> hosts_;                        // by id
     std::map<std::uint32_t, Identity> identities_;  // by id, of this rank's silos
     std::vector<RosterEntry> roster_;
     crypto::Bytes32 roster_hash_{};

@@ -25,7 +25,7 @@ void SecureSum::take_model(const Parameters& global) {
         const auto values = global.values.span();
         const std::size_t leaves = hash_leaves(values.size());
         const auto& ranks = nodes_->ranks_of(nodes_->of(communicator_.rank()));
-        if (!is_shared(values) || ranks.size() == 1) return group_.set_model_hash(hash_of_model(values, global.layout.text()));
+        if (!is_shared(values)) return group_.set_model_hash(hash_of_model(values, global.layout.text()));
         const std::size_t place = nodes_->place(communicator_.rank());
         const auto mine = hashes_of_leaves(values, leaves * place / ranks.size(), leaves * (place + 1) / ranks.size());
         std::string text;
@@ -70,6 +70,15 @@ SumTerms SecureSum::terms(const Round& round) const {
     return terms;
 }
 
+// Steps, and the weight behind a loss, are sample counts too: where silos count alike, each gives its mean.
+std::vector<double> SecureSum::numbers_of(const Update& update) const {
+    std::vector<double> numbers = update.numbers;
+    if (!config_.is_uniform() || numbers.empty() || numbers.back() == 0) return numbers;
+    const double total = numbers.back();
+    for (double& number : numbers) number /= total;
+    return numbers;
+}
+
 void SecureSum::add(const Update& update) {
     Tail tail;
     tail.numbers = ExactNumbers(setup_.numbers);
@@ -81,8 +90,8 @@ void SecureSum::add(const Update& update) {
             check(update, tails_.size());
             tail.weight = weight_of(update);
             if (tail.weight == 0) return;
-            tail.steps = update.steps;
-            tail.numbers.add(update.numbers, fmt::format("{}, round {}: a result of its training", text_of(update.silo), round_));
+            if (!config_.is_uniform()) tail.steps = update.steps;
+            tail.numbers.add(numbers_of(update), fmt::format("{}, round {}: a result of its training", text_of(update.silo), round_));
         })) {
         if (!error_) error_ = *problem;
         return;

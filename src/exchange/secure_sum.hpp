@@ -36,6 +36,7 @@ private:
     [[nodiscard]] SumTerms terms(const Round& round) const;
     [[nodiscard]] std::vector<std::uint64_t> sum_tail(SecureAttempt& attempt, std::uint64_t clipped);
     void check_members(const SecureAttempt& attempt);
+    [[nodiscard]] std::vector<double> numbers_of(const Update& update) const;
 
     SecureGroup& group_;
     SumTerms terms_;

@@ -101,9 +101,17 @@ std::size_t Census::silos_with(std::uint64_t SiloEntry::*split) const {
     return static_cast<std::size_t>(std::count_if(silos.begin(), silos.end(), [&](const SiloEntry& silo) { return silo.*split > 0; }));
 }
 
-RowTotals sum_rows(Sums& sums, const std::vector<Silo>& hosted) {
+RowTotals sum_rows(Sums& sums, const Census& census, const std::vector<Silo>& hosted) {
+    // Of a split that few silos have, the total would tell the size of one.
+    const auto told = [&](std::uint64_t SiloEntry::*split, std::uint64_t count) {
+        return census.silos_with(split) >= sums.least_silos() ? count : 0;
+    };
     WordsOfSilos rows;
-    for (const Silo& silo : hosted) rows[silo.id()] = {silo.shard().train.rows, silo.shard().validation.rows, silo.shard().test.rows};
+    for (const Silo& silo : hosted) {
+        const Shard& shard = silo.shard();
+        rows[silo.id()] = {told(&SiloEntry::train, shard.train.rows), told(&SiloEntry::validation, shard.validation.rows),
+                           told(&SiloEntry::test, shard.test.rows)};
+    }
     const auto total = sums.sum(row_totals, 3, rows);
     return {total[0], total[1], total[2]};
 }
@@ -122,10 +130,18 @@ Census take_census(const Communicator& world, const std::vector<std::filesystem:
         }
     });
     std::vector<Declaration> declarations(files.size());
-    for (const auto& text : all_gather_text(world, mine.dump())) {
-        const auto json = nlohmann::json::parse(text);
-        for (const auto& [id, declaration] : json.items()) declarations[std::stoul(id)] = declaration_from(declaration);
-    }
+    const auto texts = all_gather_text(world, mine.dump());
+    succeed_on_all(world, [&] {
+        for (int rank = 0; rank < world.size(); ++rank) {
+            const auto json = nlohmann::json::parse(texts[static_cast<std::size_t>(rank)]);
+            for (const auto& [text, declaration] : json.items()) {
+                const std::size_t id = std::stoul(text);
+                require<RuntimeError>(id < declarations.size() && host_of(id, world.size()) == rank,
+                                      "rank {} declares a silo {}, which it does not host", rank, text);
+                declarations[id] = declaration_from(declaration);
+            }
+        }
+    });
     Census census;
     succeed_on_all(world, [&] {
         for (const auto& declaration : declarations) census.add(declaration);

@@ -65,7 +65,7 @@ struct Census {
 /// it has rows; totals are then to be summed otherwise. hides_fingerprints: nor do they say which data they have.
 [[nodiscard]] Census take_census(const Communicator& world, const std::vector<std::filesystem::path>& files, std::vector<Silo>& hosted,
                                  bool hides_sizes, bool hides_fingerprints);
-/// Collective. Rows of all silos, by a sum.
-[[nodiscard]] RowTotals sum_rows(Sums& sums, const std::vector<Silo>& hosted);
+/// Collective. Rows of all silos, by a sum; 0 of a split that fewer silos have than a sum needs.
+[[nodiscard]] RowTotals sum_rows(Sums& sums, const Census& census, const std::vector<Silo>& hosted);
 
 }  // namespace silosum

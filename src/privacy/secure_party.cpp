@@ -130,8 +130,9 @@ SumMembers read_entries(const SecureSession& session, const std::vector<crypto::
                    trained_domains.size(), terms.least_trained);
     unless_refused(!session.only_members() || *session.only_members() == members.is_in, Refusal::other_members,
                    "shares for a sum over other silos on this model have left before: the two sums would show what a silo gave");
-    unless_refused(!terms.is_complete() || members.count() >= terms.threshold, Refusal::too_few_shares,
-                   "{} of {} silos are left, {} are needed to open masks", members.count(), terms.silos, terms.threshold);
+    const std::uint32_t least = std::max(terms.least_members, terms.is_complete() ? terms.threshold : 0);
+    unless_refused(members.count() >= least, Refusal::too_few_shares, "{} of {} silos are left, {} are needed to open masks",
+                   members.count(), terms.silos, least);
     return members;
 }
 
@@ -282,9 +283,12 @@ template void SecureParty::mask(std::uint32_t, std::uint64_t, std::span<std::uin
 
 crypto::Bytes SecureParty::agree_on_members(const std::vector<crypto::Bytes>& entries) {
     // Also a silo whose keys live but that did not enter signs, and gives shares.
+    const bool has_entered = next_ == Step::masking;
     if (next_ == Step::enter) next_ = Step::masking;
     expect(Step::masking, "who is in the sum");
     members_ = read_entries(*session_, entries);
+    unless_refused(!has_entered || members_.is_in[silo_], Refusal::own_message, "{} has entered, but the others were told that it left",
+                   session_->name(silo_));
     masks_ = {};
     const auto signature = crypto::sign(identity_, members_part(*session_, members_));
     next_ = Step::members_agreed;

@@ -32,7 +32,7 @@ SecurePlan plan_secure_sum(const std::vector<RosterEntry>& roster, const SecureN
 
     const bool wants_sparse = needs.graph == "harary" || (needs.graph == "auto" && silos > most_complete);
     if (wants_sparse) {
-        const double corrupt_silos = static_cast<double>(std::max(1U, plan.corrupt)) / silos;
+        const double corrupt_silos = (std::max(1U, plan.corrupt) + 0.5) / silos;  // the planner rounds down
         const auto found = plan_harary(silos, {.corrupt = corrupt_silos, .dropouts = needs.dropouts, .adversary = Adversary::active});
         require(found.has_value() || needs.graph == "auto",
                 "exchange.graph = harary: no sparse graph of {} silos stands {} corrupt ones that lie and {:.0f} % that leave; lower "
@@ -41,11 +41,13 @@ SecurePlan plan_secure_sum(const std::vector<RosterEntry>& roster, const SecureN
         if (found) {
             plan.neighbours = found->neighbours;
             plan.threshold = found->threshold;
+            plan.least_members = static_cast<std::uint32_t>(std::ceil((1 - needs.dropouts) * silos));
             return plan;
         }
     }
     plan.neighbours = silos - 1;
     plan.threshold = std::max(plan_complete(silos).threshold, (silos + plan.corrupt) / 2 + 1);
+    plan.least_members = plan.threshold;
     require(plan.threshold <= silos, "exchange.corrupt = {}: {} of {} silos may work together, which leaves nobody to protect",
             needs.corrupt, plan.corrupt, silos);
     return plan;

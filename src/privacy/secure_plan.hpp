@@ -19,7 +19,8 @@ struct SecurePlan {
     std::uint32_t domains = 0;  // in the roster
     std::uint32_t neighbours = 0;
     std::uint32_t threshold = 0;
-    std::uint32_t corrupt = 0;  // silos
+    std::uint32_t least_members = 0;  // silos in a sum
+    std::uint32_t corrupt = 0;        // silos
     std::uint32_t corrupt_domains = 0;
     std::uint32_t least_trained = 3;  // domains
 };

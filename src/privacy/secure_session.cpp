@@ -60,6 +60,7 @@ crypto::Bytes32 SecureTerms::hash() const {
     MessageWriter writer;
     writer.label("silosum/v1/terms").number(round).number(attempt).number(silos).number(neighbours).number(threshold).number(corrupt);
     writer.number(corrupt_domains)
+        .number(least_members)
         .label(purpose)
         .number(least_trained)
         .number(static_cast<std::uint32_t>(cipher))
@@ -165,10 +166,13 @@ SecureSession::SecureSession(SecureTerms terms, const std::vector<RosterEntry>& 
 void SecureSession::remember(const std::vector<Recollection>& memories) {
     for (std::uint32_t silo = 0; silo < memories.size(); ++silo) {
         const auto& [state, members] = memories[silo];
-        unless_refused(state != Recollection::State::changed || members.empty(), Refusal::changed_words,
-                       "{} gave other words to a sum on this model before: its data or the settings have changed; put them back, or start "
-                       "anew with another run.seed",
-                       name(silo));
+        unless_refused(
+            state != Recollection::State::changed || members.empty(), Refusal::changed_words,
+            "{} gave other words to a sum on this model before: its data or the settings have changed; put them back. Another run.seed "
+            "gives "
+            "other models; what is summed of the data alone (rows, moments of features) is the same for every seed, and only new "
+            "keys begin that anew: the two sums then show what all changes together add up to",
+            name(silo));
         if (members.empty()) continue;
         unless_refused(!only_members_ || *only_members_ == members, Refusal::other_members,
                        "silos remember shares for different sums on this model, {} among them", name(silo));
@@ -182,8 +186,7 @@ void SecureSession::remember(const std::vector<Recollection>& memories) {
         if (!(*only_members_)[silo] || !is_there(silo)) continue;
         unless_refused(
             state != Recollection::State::changed, Refusal::changed_words,
-            "{} gave other words to a sum on this model for which others have released shares; put its data and the settings back, "
-            "or start anew with another run.seed",
+            "{} gave other words to a sum on this model for which others have released shares; put its data and the settings back",
             name(silo));
         unless_refused(state != Recollection::State::nothing, Refusal::changed_words,
                        "{} no longer knows what it gave to a sum on this model for which others have released shares: its ledger was lost",

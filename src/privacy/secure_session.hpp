@@ -44,6 +44,7 @@ struct SecureTerms {
     std::uint32_t silos = 0;
     std::uint32_t neighbours = 0;       // of each silo in the mask graph; silos - 1: complete
     std::uint32_t threshold = 0;        // shares that open a mask
+    std::uint32_t least_members = 0;    // silos in a sum: a sparse graph stands no more leavers than it was planned for
     std::uint32_t corrupt = 0;          // the most silos that may work together against the others
     std::uint32_t corrupt_domains = 0;  // and domains
     std::uint32_t least_trained = 3;    // domains in a sum of which a silo has trained

@@ -15,7 +15,7 @@ struct Update {
     std::span<const float> local;   // the silo's model y after training
     std::span<const float> global;  // the model x that training began from
     std::uint64_t steps = 0;        // optimiser steps done
-    std::vector<double> numbers;    // summed exactly over the participants, e.g. the training loss
+    std::vector<double> numbers;    // summed exactly over the participants; the last is their weight
 };
 
 /// The weighted mean of the updates over the silos of a round: this rank's slice of it, and totals that are equal on all ranks.

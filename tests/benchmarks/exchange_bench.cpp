@@ -66,7 +66,7 @@ public:
     SummedRound(const Communicator& world, const ExchangeConfig& config, std::size_t parameters)
         : local_(parameters),
           group_(config.secure
-                     ? std::make_unique<SecureGroup>(world, config, setup(world, parameters).names, setup(world, parameters).hosted, 1)
+                     ? std::make_unique<SecureGroup>(world, config, setup(world, parameters).names, setup(world, parameters).hosted)
                      : nullptr),
           exchange_(make_exchange(world, config, parameters)),
           global_(exchange_->make_model(one_tensor(parameters))),

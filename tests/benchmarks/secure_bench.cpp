@@ -52,7 +52,7 @@ void measure(const Communicator& world, const Setting& setting) {
     for (int number = 1; number <= setting.rounds; ++number) {
         for (std::uint32_t silo = 0; silo < leavers; ++silo) config.rehearse_leaving.push_back(fmt::format("{}:{}:entry", number, silo));
     }
-    SecureGroup group(world, config, setup.names, setup.hosted, 1);
+    SecureGroup group(world, config, setup.names, setup.hosted);
     SecureSum exchange(world, config, setup, group);
     Parameters global = exchange.make_model(one_tensor(setting.parameters));
     Buffer<float> local(setting.parameters);
