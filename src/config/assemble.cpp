@@ -73,7 +73,10 @@ void check_secure(const RunConfig& config, std::size_t silos) {
 
 std::unique_ptr<SecureGroup> secure_group(const Communicator& world, const RunConfig& config, const ExchangeSetup& setup) {
     if (!config.exchange.secure) return nullptr;
-    succeed_on_all(world, [&] { check_secure(config, setup.names.size()); });
+    succeed_on_all(world, [&] {
+        check_secure(config, setup.names.size());
+        keep_memory_private();  // before keys are read
+    });
     auto group = std::make_unique<SecureGroup>(world, config.exchange, setup.names, setup.hosted);
     succeed_on_all(world, [&] {
         const std::size_t selected = config.selection.silos_per_round == 0 ? setup.names.size() : config.selection.silos_per_round;
@@ -81,7 +84,6 @@ std::unique_ptr<SecureGroup> secure_group(const Communicator& world, const RunCo
                 "exchange.secure: {} silos train in a round, but with exchange.corrupt = {:.3g} at least {} must, so that a sum over them "
                 "hides each; select more, or lower exchange.corrupt",
                 selected, config.exchange.corrupt, group->plan().least_trained);
-        keep_memory_private();
     });
     return group;
 }

@@ -65,17 +65,9 @@ bool SecureAttempt::is_gone(std::uint32_t silo, LeaveStep before) const {
 }
 
 SecureTerms SecureAttempt::secure_terms(std::uint32_t attempt) const {
-    const SecurePlan& plan = group_.plan();
-    SecureTerms terms;
+    SecureTerms terms = terms_with(group_.plan(), static_cast<std::uint32_t>(group_.roster().size()));
     terms.round = terms_.round;
     terms.attempt = attempt;
-    terms.silos = static_cast<std::uint32_t>(group_.roster().size());
-    terms.neighbours = plan.neighbours;
-    terms.threshold = plan.threshold;
-    terms.least_members = plan.least_members;
-    terms.corrupt = plan.corrupt;
-    terms.corrupt_domains = plan.corrupt_domains;
-    terms.least_trained = plan.least_trained;
     terms.purpose = terms_.purpose;
     terms.cipher = group_.cipher();
     terms.model_hash = terms_.model_hash;

@@ -41,7 +41,7 @@ SecurePlan plan_secure_sum(const std::vector<RosterEntry>& roster, const SecureN
         if (found) {
             plan.neighbours = found->neighbours;
             plan.threshold = found->threshold;
-            plan.least_members = static_cast<std::uint32_t>(std::ceil((1 - needs.dropouts) * silos));
+            plan.least_members = silos - static_cast<std::uint32_t>(std::floor(needs.dropouts * silos));
             return plan;
         }
     }
@@ -51,6 +51,18 @@ SecurePlan plan_secure_sum(const std::vector<RosterEntry>& roster, const SecureN
     require(plan.threshold <= silos, "exchange.corrupt = {}: {} of {} silos may work together, which leaves nobody to protect",
             needs.corrupt, plan.corrupt, silos);
     return plan;
+}
+
+SecureTerms terms_with(const SecurePlan& plan, std::uint32_t silos) {
+    SecureTerms terms;
+    terms.silos = silos;
+    terms.neighbours = plan.neighbours;
+    terms.threshold = plan.threshold;
+    terms.least_members = plan.least_members;
+    terms.corrupt = plan.corrupt;
+    terms.corrupt_domains = plan.corrupt_domains;
+    terms.least_trained = plan.least_trained;
+    return terms;
 }
 
 }  // namespace silosum

@@ -29,4 +29,7 @@ struct SecurePlan {
 /// its silos. UsageError where nothing would protect the silos: too few of them, too few domains, or no graph that holds.
 [[nodiscard]] SecurePlan plan_secure_sum(const std::vector<RosterEntry>& roster, const SecureNeeds& needs);
 
+/// Terms of so many silos with the plan's numbers; the rest is left to the caller.
+[[nodiscard]] SecureTerms terms_with(const SecurePlan& plan, std::uint32_t silos);
+
 }  // namespace silosum

@@ -10,6 +10,7 @@
 #include "exchange/exact_sum.hpp"
 #include "exchange/rounds.hpp"
 #include "exchange/sums.hpp"
+#include "privacy/model_hash.hpp"
 
 namespace silosum {
 namespace {
@@ -211,6 +212,24 @@ TEST_F(SecureSumTest, SmallSumsAreThoseOfPlainOnes) {
     for (auto& [silo, of_silo] : words) of_silo[0] += 1;
     EXPECT_THROW((void)secure->sum("a", 3, words), AgreedError) << "other words for the same purpose";
     EXPECT_EQ(secure->sum("b", 3, words), plain->sum("b", 3, words));
+}
+
+// Also where a rank is alone on its node while others share a model.
+TEST_F(SecureSumTest, TheModelHasOneHashWhereverRanksSit) {
+    for (const int ranks_per_node : {0, 1, 2}) {
+        SecureCase c;
+        c.parameters = 600'000;  // three leaves
+        c.ranks_per_node = ranks_per_node;
+        const auto group = group_of(c);
+        SecureSum secure(world, c.config, c.setup(world), *group);
+        Layout layout;
+        layout.add("weight", {c.parameters});
+        Parameters global = secure.make_model(layout);
+        const auto first = c.first_model();
+        if (world.rank() == 0) std::copy(first.begin(), first.end(), global.values.begin());
+        secure.publish_first(global);
+        EXPECT_EQ(group->model_hash(), hash_of_model(first, layout.text())) << ranks_per_node;
+    }
 }
 
 TEST_F(SecureSumTest, NothingProtectsTwoSilos) {

@@ -236,6 +236,13 @@ TEST_F(Masking, RefusesEntriesThatAreNotSignedForThisAttempt) {
     EXPECT_EQ(reason([&](auto& entries) { entries[1] = earlier.entries[1]; }), Refusal::bad_signature);
 }
 
+// A relay that makes a silo silent after its entry: the others would sum without it.
+TEST_F(Masking, RefusesMembersWithoutItselfOnceItHasEntered) {
+    fed.entries[1].clear();
+    EXPECT_EQ(reason_of([&] { (void)fed.parties[1]->agree_on_members(fed.entries); }), Refusal::own_message);
+    EXPECT_NO_THROW((void)fed.parties[0]->agree_on_members(fed.entries));
+}
+
 TEST(SecureParty, RefusesASumInWhichTooFewHaveTrained) {
     Loopback fed(terms_of(5));
     fed.begin();

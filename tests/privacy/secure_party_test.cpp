@@ -69,12 +69,8 @@ TEST(SecureParty, MasksCancelForRandomLeaversOfManySilos) {
         std::vector<RosterEntry> roster(silos);
         for (std::uint32_t silo = 0; silo < silos; ++silo) roster[silo].name = std::to_string(silo);
         const SecurePlan plan = plan_secure_sum(roster, {.corrupt = 0.1, .dropouts = 0.1});
-        SecureTerms terms = terms_of(silos);
-        terms.neighbours = plan.neighbours;
-        terms.threshold = plan.threshold;
-        terms.corrupt = plan.corrupt;
-        terms.corrupt_domains = plan.corrupt_domains;
-        terms.least_trained = plan.least_trained;
+        SecureTerms terms = terms_with(plan, silos);
+        terms.vectors = terms_of(3).vectors;
         for (std::uint64_t trial = 0; trial < (silos < 100 ? 8 : 2); ++trial) {
             std::vector<bool> when[4] = {none(silos), none(silos), none(silos), none(silos)};
             for (std::uint32_t left = 0; left < silos / 10; ++left) {

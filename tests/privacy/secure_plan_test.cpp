@@ -26,14 +26,7 @@ TEST(SecurePlan, AThirdOfTheSilosMayBeCorruptBelowIt) {
         EXPECT_EQ(plan.neighbours, silos - 1);
         EXPECT_GT(2 * plan.threshold, silos + plan.corrupt) << "both kinds of shares would open a mask";
         EXPECT_GE(plan.least_trained, std::max(3U, plan.corrupt + 2));
-        SecureTerms terms;
-        terms.silos = silos;
-        terms.neighbours = plan.neighbours;
-        terms.threshold = plan.threshold;
-        terms.corrupt = plan.corrupt;
-        terms.corrupt_domains = plan.corrupt_domains;
-        terms.least_trained = plan.least_trained;
-        EXPECT_NO_THROW(terms.check()) << silos;
+        EXPECT_NO_THROW(terms_with(plan, silos).check()) << silos;
     }
     EXPECT_EQ(plan_secure_sum(roster_of(3), {}).threshold, 3U) << "three silos stand no leaver";
 }
@@ -54,15 +47,9 @@ TEST(SecurePlan, ManySilosMaskWithSome) {
     EXPECT_EQ(plan_secure_sum(roster_of(65), {.dropouts = 0.4}).neighbours, 64U) << "no sparse graph stands so many leavers";
     for (const std::uint32_t silos : {65U, 100U, 256U}) {
         const SecurePlan of = plan_secure_sum(roster_of(silos), {});
-        SecureTerms terms;
-        terms.silos = silos;
-        terms.neighbours = of.neighbours;
-        terms.threshold = of.threshold;
-        terms.corrupt = of.corrupt;
-        terms.corrupt_domains = of.corrupt_domains;
-        terms.least_trained = of.least_trained;
         EXPECT_LT(of.neighbours, silos - 1);
-        EXPECT_NO_THROW(terms.check()) << silos;
+        EXPECT_NO_THROW(terms_with(of, silos).check()) << silos;
+        EXPECT_EQ(of.least_members, silos - silos / 20) << "a twentieth may leave";
     }
 }
 
