@@ -74,11 +74,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     try {
         run(fed, attack);
     } catch (const Refused&) {
-        // Whoever refused takes no further step.
+        // One that refused takes no further step; the others give shares only where enough have signed the same members.
         for (auto& party : fed.parties) {
             try {
                 (void)party->unmask(fed.signatures);
-                must(fed.signatures.size() == silos);
+                must(fed.signatures.size() >= fed.terms.quorum());
             } catch (const Refused&) {
             }
         }
