@@ -89,6 +89,13 @@ void ExchangeConfig::add_secure_to(Options& options) {
     options.add("exchange.dropouts", &dropouts, 0.05, from_up_to(0, 0.5),
                 "Share of the silos that may leave a round; for exchange.graph = harary.");
     options
+        .add("exchange.integrity", &integrity, "none",
+             "tags: ranks and silos find out where words or sums under masks were changed on their way, and refuse the round. Takes memory "
+             "for "
+             "all words that a rank sends, a second pass over them, and no leaver after its entry; every rank must host a silo.")
+        .one_of({"none", "tags"})
+        .check([this] { return integrity == "tags" && !secure ? "needs exchange.secure = true: tags are of words under masks" : ""; });
+    options
         .add("exchange.count_leak", &count_leak, "refuse",
              "What to do with a sum of sample counts that, with those before, would show the count of one silo.")
         .one_of({"refuse", "accept"});

@@ -26,6 +26,7 @@ struct ExchangeConfig {
     std::string graph = "auto";
     double corrupt = 1.0 / 3;
     double dropouts = 0.05;
+    std::string integrity = "none";
     std::string count_leak = "refuse";
     std::vector<std::string> rehearse_leaving;
 

@@ -116,6 +116,11 @@ public:
         return result;
     }
 
+    void tag_sums(std::span<const double> masked, SumTags& tags) const override {
+        for (const auto& [begin, words] : checks_) tags.add(payload_vector, first_check(begin), std::span<const Word>(words));
+        tags.add(payload_vector, slices_.begin(communicator_.rank()), std::span<const Word>(words_in(masked), masked.size()));
+    }
+
     RingResult unmask(Unmasking& unmasking, std::uint64_t members, double unit, double weight_sum, std::span<double> mean,
                       PhaseClock& clock) override {
         RingResult result;
@@ -130,7 +135,7 @@ public:
                            begin, members);
         }
         // Words lie at the end of the memory of the means that they become: piece by piece, no mean covers a word that is still needed.
-        const Word* const sums = words_in(mean);
+        const Word* const sums = words_in(std::span<const double>(mean));
         for (std::size_t first = 0; first < mean.size(); first += piece_length) {
             const std::size_t n = std::min(piece_length, mean.size() - first);
             timed(unmasking_time, [&] {
@@ -153,8 +158,11 @@ private:
 
     // The check words of a chunk are the words of the stream behind all coordinates, as far behind as the chunk begins.
     [[nodiscard]] std::uint64_t first_check(std::size_t begin) const { return payload_words(slices_.coordinates()) / 2 + begin; }
-    [[nodiscard]] Word* words_in(std::span<double> mean) const {
+    [[nodiscard]] static Word* words_in(std::span<double> mean) {
         return reinterpret_cast<Word*>(mean.data()) + (sizeof(double) / sizeof(Word) - 1) * mean.size();
+    }
+    [[nodiscard]] static const Word* words_in(std::span<const double> mean) {
+        return reinterpret_cast<const Word*>(mean.data()) + (sizeof(double) / sizeof(Word) - 1) * mean.size();
     }
 
     static constexpr std::size_t cached_bytes = std::size_t{16} << 20;  // words of a larger model do not stay in the caches

@@ -29,6 +29,7 @@ struct RingResult {
 };
 
 class SecureAttempt;
+class SumTags;
 class Unmasking;
 
 class RingSum {
@@ -50,6 +51,8 @@ public:
     /// those of all coordinates. Adds the phases encode, mask and wire.
     virtual RingResult reduce_masked(SecureAttempt& attempt, const std::optional<EncodedUpdate>& streamed, std::span<double> masked,
                                      PhaseClock& clock) = 0;
+    /// Adds the tags of what reduce_masked() left in `masked`. Local.
+    virtual void tag_sums(std::span<const double> masked, SumTags& tags) const = 0;
     /// Takes the masks off and decodes in place, as reduce() does. Local. Throws Refused where check words do not count `members` silos.
     /// Adds the phases unmask and decode.
     virtual RingResult unmask(Unmasking& unmasking, std::uint64_t members, double unit, double weight_sum, std::span<double> mean,

@@ -70,6 +70,7 @@ SecureTerms SecureAttempt::secure_terms(std::uint32_t attempt) const {
     terms.attempt = attempt;
     terms.purpose = terms_.purpose;
     terms.cipher = group_.cipher();
+    terms.wants_tags = group_.wants_tags();
     terms.model_hash = terms_.model_hash;
     terms.roster_hash = group_.roster_hash();
     terms.configuration_hash = terms_.settings_hash;
@@ -165,6 +166,13 @@ void SecureAttempt::enter() {
     for (const auto has_members : all_gather(world, static_cast<std::uint32_t>(hosted_members_.empty() ? 0 : 1))) {
         gives_.push_back(has_members != 0);
     }
+    succeed_on_all(world, [&] {
+        const auto mute = std::find(gives_.begin(), gives_.end(), false);
+        unless_refused(
+            !group_.wants_tags() || mute == gives_.end(), Refusal::tampered,
+            "rank {} has no silo in the sum that could sign tags of its part; with exchange.integrity = tags every rank needs one",
+            mute - gives_.begin());
+    });
 }
 
 std::vector<std::string> SecureAttempt::counted() const {
@@ -207,11 +215,49 @@ void SecureAttempt::check_counts() const {
     }
 }
 
-Unmasking SecureAttempt::finish() {
+template <class Word>
+void SecureAttempt::keep(std::uint32_t vector, std::uint64_t first, std::span<const Word> words) {
+    Sent<Word> sent{vector, first, {words.begin(), words.end()}};
+    if constexpr (sizeof(Word) == 4) {
+        sent32_.push_back(std::move(sent));
+    } else {
+        sent64_.push_back(std::move(sent));
+    }
+}
+template void SecureAttempt::keep(std::uint32_t, std::uint64_t, std::span<const std::uint32_t>);
+template void SecureAttempt::keep(std::uint32_t, std::uint64_t, std::span<const std::uint64_t>);
+
+// The first member of a rank signs for all of it; the others sign that they add nothing.
+void SecureAttempt::check_tags(const Messages& signatures, const TagSums& tag_sums) {
+    const Communicator& world = group_.communicator();
+    std::optional<SumTags> whole;
+    const auto messages = from_all(LeaveStep::release, [&](std::uint32_t, SecureParty& party) {
+        const auto coin = coin_of(*session_, members_, signatures);
+        SumTags given(*session_, coin);
+        SumTags part(*session_, coin);
+        if (!whole) whole.emplace(*session_, coin);
+        if (&party == hosted_members_.front()) {
+            for (const auto& sent : sent32_) given.add(sent.vector, sent.first, std::span(sent.words));
+            for (const auto& sent : sent64_) given.add(sent.vector, sent.first, std::span(sent.words));
+            tag_sums(part, *whole);
+        }
+        return party.tags(signatures, given, part);
+    });
+    sent32_.clear();
+    sent64_.clear();
+    succeed_on_all(world, [&] {
+        for (auto& [silo, party] : parties_) {
+            if (!is_gone(silo, LeaveStep::release)) party->check_tags(messages, *whole);
+        }
+    });
+}
+
+Unmasking SecureAttempt::finish(const TagSums& tag_sums) {
     const Communicator& world = group_.communicator();
     const auto signatures =
         from_all(LeaveStep::signature, [&](std::uint32_t, SecureParty& party) { return party.agree_on_members(entries_); });
     succeed_on_all(world, [&] { check_counts(); });
+    if (group_.wants_tags()) check_tags(signatures, tag_sums);
     const auto releases = from_all(LeaveStep::release, [&](std::uint32_t silo, SecureParty& party) {
         const auto release = party.unmask(signatures);
         group_.identities().at(silo).ledger.release(context_, members_.is_in, counted());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -52,9 +53,13 @@ public:
     template <class Word>
     void hide(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
         for (SecureParty* party : hosted_members_) party->mask(vector, first, words);
+        if (group_.wants_tags() && !hosted_members_.empty()) keep<Word>(vector, first, words);
     }
-    /// Collective: R4 to R6, after the last word. What takes the masks off the sums. Throws the same AgreedError on all ranks.
-    [[nodiscard]] Unmasking finish();
+    /// Adds the tags of masked sums: of this rank's part of those that are spread over ranks, and of those that it has as a whole.
+    using TagSums = std::function<void(SumTags& part, SumTags& whole)>;
+    /// Collective: R4 to R6, after the last word. What takes the masks off the sums. tag_sums is called where tags are wanted, with the
+    /// masks still on. Throws the same AgreedError on all ranks.
+    [[nodiscard]] Unmasking finish(const TagSums& tag_sums);
 
 private:
     using Messages = std::vector<crypto::Bytes>;  // by id of the silo, empty where none
@@ -68,6 +73,9 @@ private:
     void enter();
     [[nodiscard]] std::vector<std::string> counted() const;
     void check_counts() const;
+    void check_tags(const Messages& signatures, const TagSums& tag_sums);
+    template <class Word>
+    void keep(std::uint32_t vector, std::uint64_t first, std::span<const Word> words);
 
     SecureGroup& group_;
     SumTerms terms_;
@@ -82,6 +90,15 @@ private:
     SumMembers members_;
     std::vector<SecureParty*> hosted_members_;
     std::vector<bool> gives_;
+    // What this rank has sent, where tags are wanted: which words they choose is known only when all are sent.
+    template <class Word>
+    struct Sent {
+        std::uint32_t vector = 0;
+        std::uint64_t first = 0;
+        std::vector<Word> words;
+    };
+    std::vector<Sent<std::uint32_t>> sent32_;
+    std::vector<Sent<std::uint64_t>> sent64_;
 };
 
 }  // namespace silosum

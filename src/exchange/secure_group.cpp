@@ -19,6 +19,7 @@ SecureGroup::SecureGroup(const Communicator& communicator, const ExchangeConfig&
     : communicator_(communicator.duplicate()),
       hosted_(hosted),
       cipher_(config.cipher == "chacha20" ? kernels::Cipher::chacha20 : kernels::Cipher::aes128_ctr),
+      wants_tags_(config.integrity == "tags"),
       accepts_count_leaks_(config.count_leak == "accept") {
     communicator_.set_deadline(config.deadline_s);
     find_hosts(names.size());
@@ -61,6 +62,11 @@ void SecureGroup::find_hosts(std::size_t silos) {
         }
         const auto missing = std::find(hosts_.begin(), hosts_.end(), -1);
         require<RuntimeError>(missing == hosts_.end(), "no rank hosts silo {}", missing - hosts_.begin());
+        for (int rank = 0; rank < communicator_.size() && wants_tags_; ++rank) {
+            require(std::find(hosts_.begin(), hosts_.end(), rank) != hosts_.end(),
+                    "exchange.integrity = tags: rank {} hosts no silo that could sign for its part of the sum; start at most {} ranks",
+                    rank, silos);
+        }
     });
 }
 

@@ -30,6 +30,7 @@ public:
     [[nodiscard]] std::map<std::uint32_t, Identity>& identities() { return identities_; }
     [[nodiscard]] const SecurePlan& plan() const { return plan_; }
     [[nodiscard]] kernels::Cipher cipher() const { return cipher_; }
+    [[nodiscard]] bool wants_tags() const { return wants_tags_; }
     [[nodiscard]] bool accepts_count_leaks() const { return accepts_count_leaks_; }
     /// Hash of the global model that the silos of this rank have now; before there is one, the same
     /// for all runs: what is summed then is a function of the data alone.
@@ -53,6 +54,7 @@ private:
     crypto::Bytes32 roster_hash_{};
     SecurePlan plan_;
     kernels::Cipher cipher_ = kernels::Cipher::aes128_ctr;
+    bool wants_tags_ = false;
     bool accepts_count_leaks_ = false;
     crypto::Bytes32 model_hash_{};
     std::string why_simulation_;

@@ -152,7 +152,12 @@ Aggregate SecureSum::finish(const Round& /*round*/) {
     auto tail = clock_.measure("wire", [&] { return sum_tail(*attempt, clipped_ + words.count.clipped); });
 
     std::optional<Unmasking> unmasking;
-    clock_.measure("agree", [&] { unmasking.emplace(attempt->finish()); });
+    clock_.measure("agree", [&] {
+        unmasking.emplace(attempt->finish([&](SumTags& part, SumTags& whole) {
+            ring_->tag_sums(aggregate.mean, part);
+            whole.add(tail_vector, 0, std::span<const std::uint64_t>(tail));
+        }));
+    });
     unmasking->take_off(tail_vector, 0, std::span<std::uint64_t>(tail));
     const SumMembers& members = attempt->members();
     RingResult result;

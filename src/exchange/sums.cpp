@@ -59,7 +59,8 @@ public:
         }
         succeed_on_all(group_.communicator(), [&] { attempt.hide(vector_id, 0, std::span<std::uint64_t>(total)); });
         all_reduce_sum(group_.communicator(), std::span<std::uint64_t>(total));
-        Unmasking unmasking = attempt.finish();
+        Unmasking unmasking =
+            attempt.finish([&](SumTags&, SumTags& whole) { whole.add(vector_id, 0, std::span<const std::uint64_t>(total)); });
         unmasking.take_off(vector_id, 0, std::span<std::uint64_t>(total));
         succeed_on_all(group_.communicator(), [&] {
             unless_refused(total[0] == attempt.members().count() && total[1] == attempt.members().trained(), Refusal::wrong_sum,

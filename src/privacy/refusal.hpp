@@ -25,7 +25,8 @@ enum class Refusal {
     changed_words,      // a silo gave other words to a sum on this model before, or no longer knows what it gave
     other_members,      // shares for a sum on this model over other silos have left before
     counts_leak,        // with the sums before, this one would show the sample count of a single silo
-    wrong_sum           // check words, tags or counters say that the sum is not that of the members' words
+    wrong_sum,          // check words or counters say that the sum is not that of the members' words
+    tampered            // tags say that words or sums were changed on their way
 };
 
 struct Refused : RuntimeError {

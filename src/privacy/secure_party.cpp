@@ -14,8 +14,12 @@ enum class ShareOf : std::uint8_t { own_mask = 1, masking_key = 2 };
 // How many sets of shares are tried where some are wrong.
 constexpr int most_tries = 64;
 
-crypto::Bytes entry_part(const SecureSession& session, std::uint32_t silo) {
-    return MessageWriter().label("silosum/v1/in").field(session.id()).number(silo).bytes();
+// coin_promise: all zero where no tags are wanted.
+crypto::Bytes entry_part(const SecureSession& session, std::uint32_t silo, const crypto::Bytes32& coin_promise) {
+    return MessageWriter().label("silosum/v1/in").field(session.id()).number(silo).field(coin_promise).bytes();
+}
+crypto::Bytes tags_part(const SecureSession& session, std::uint32_t silo, const crypto::Bytes32& coin, crypto::View tags) {
+    return MessageWriter().label("silosum/v1/tags").field(session.id()).number(silo).field(coin).field(tags).bytes();
 }
 // Signed apart from the entry: who is in the sum decides which shares leave, and that must be one text for all.
 crypto::Bytes trained_part(const SecureSession& session, std::uint32_t silo, bool has_trained) {
@@ -105,17 +109,18 @@ std::uint32_t SumMembers::trained() const {
 SumMembers read_entries(const SecureSession& session, const std::vector<crypto::Bytes>& entries) {
     const SecureTerms& terms = session.terms();
     unless_refused(entries.size() == terms.silos, Refusal::bad_message, "{} entries for {} silos", entries.size(), terms.silos);
-    SumMembers members{std::vector<bool>(terms.silos), std::vector<bool>(terms.silos)};
+    SumMembers members{std::vector<bool>(terms.silos), std::vector<bool>(terms.silos), std::vector<crypto::Bytes32>(terms.silos)};
     for (std::uint32_t silo = 0; silo < terms.silos; ++silo) {
         if (entries[silo].empty()) continue;
         unless_refused(session.is_there(silo), Refusal::bad_message, "{} enters without having sent keys", session.name(silo));
         MessageReader reader(entries[silo]);
         const auto has_trained = reader.number<std::uint8_t>();
+        if (terms.wants_tags) members.coin_promises[silo] = reader.field<32>();
         const auto in = reader.field<64>();
         const auto trained = reader.field<64>();
         unless_refused(reader.is_whole() && has_trained <= 1, Refusal::bad_message, "the entry of {} is no message of it",
                        session.name(silo));
-        unless_refused(session.is_signed(silo, entry_part(session, silo), in) &&
+        unless_refused(session.is_signed(silo, entry_part(session, silo, members.coin_promises[silo]), in) &&
                            session.is_signed(silo, trained_part(session, silo, has_trained == 1), trained),
                        Refusal::bad_signature, "the entry of {} is not signed by it for this attempt", session.name(silo));
         members.is_in[silo] = true;
@@ -249,7 +254,14 @@ crypto::Bytes SecureParty::enter(bool has_trained) {
                       kernels::Sign::plus);
     }
     MessageWriter writer;
-    writer.number(std::uint8_t{has_trained}).field(crypto::sign(identity_, entry_part(*session_, silo_)));
+    writer.number(std::uint8_t{has_trained});
+    crypto::Bytes32 promised{};
+    if (terms_.wants_tags) {
+        entropy_.fill(coin_);
+        promised = promise_of(terms_, silo_, "coin", coin_);
+        writer.field(promised);
+    }
+    writer.field(crypto::sign(identity_, entry_part(*session_, silo_, promised)));
     writer.field(crypto::sign(identity_, trained_part(*session_, silo_, has_trained)));
     next_ = Step::masking;
     return writer.bytes();
@@ -292,15 +304,69 @@ crypto::Bytes SecureParty::agree_on_members(const std::vector<crypto::Bytes>& en
     masks_ = {};
     const auto signature = crypto::sign(identity_, members_part(*session_, members_));
     next_ = Step::members_agreed;
-    return {signature.begin(), signature.end()};
+    // The silo's words are all sent, and its rank's part of the sum is there: the coin may be known.
+    MessageWriter message;
+    message.field(signature);
+    if (terms_.wants_tags && has_entered) message.field(coin_);
+    return message.bytes();
+}
+
+crypto::Bytes32 coin_of(const SecureSession& session, const SumMembers& members, const std::vector<crypto::Bytes>& signatures) {
+    MessageWriter all;
+    all.label("silosum/v1/coin").field(session.id());
+    for (std::uint32_t silo = 0; silo < session.terms().silos; ++silo) {
+        if (!members.is_in[silo]) continue;
+        MessageReader reader(silo < signatures.size() ? crypto::View(signatures[silo]) : crypto::View());
+        (void)reader.field<64>();
+        const auto coin = reader.field<32>();
+        unless_refused(reader.is_whole() && crypto::equal(promise_of(session.terms(), silo, "coin", coin), members.coin_promises[silo]),
+                       Refusal::broken_promise, "{} did not show the coin that it promised; with tags, all silos in a sum stay to its end",
+                       session.name(silo));
+        all.number(silo).field(coin);
+    }
+    return crypto::sha256({all.bytes()});
+}
+
+crypto::Bytes SecureParty::tags(const std::vector<crypto::Bytes>& signatures, const SumTags& given, const SumTags& seen) {
+    expect(Step::members_agreed, "tags");
+    agreed_coin_ = coin_of(*session_, members_, signatures);
+    unless_refused(crypto::equal(agreed_coin_, given.coin()) && crypto::equal(agreed_coin_, seen.coin()), Refusal::own_message,
+                   "the tags of {} are of another coin than all have thrown", session_->name(silo_));
+    MessageWriter message;
+    message.field(given.bytes()).field(seen.bytes());
+    message.field(crypto::sign(identity_, tags_part(*session_, silo_, agreed_coin_, message.bytes())));
+    next_ = Step::tags;
+    return message.bytes();
+}
+
+void SecureParty::check_tags(const std::vector<crypto::Bytes>& messages, const SumTags& here) {
+    expect(Step::tags, "a look at tags");
+    SumTags given(*session_, agreed_coin_);
+    SumTags seen(*session_, agreed_coin_);
+    seen.add(here);
+    const std::size_t size = SumTags::size(*session_);
+    for (std::uint32_t silo = 0; silo < terms_.silos; ++silo) {
+        if (!members_.is_in[silo]) continue;
+        MessageReader reader(silo < messages.size() ? crypto::View(messages[silo]) : crypto::View());
+        const auto tags = reader.field(2 * size);
+        const auto signature = reader.field<64>();
+        const bool is_right = reader.is_whole() && session_->is_signed(silo, tags_part(*session_, silo, agreed_coin_, tags), signature);
+        unless_refused(is_right, Refusal::tampered, "{} did not sign tags of the words that it gave", session_->name(silo));
+        given.add(*SumTags::from_bytes(*session_, agreed_coin_, tags.first(size)));
+        seen.add(*SumTags::from_bytes(*session_, agreed_coin_, tags.subspan(size)));
+    }
+    unless_refused(given == seen, Refusal::tampered,
+                   "the sum is not that of the words that the silos sent: words or sums were changed on their way, or a silo or rank lies "
+                   "about them");
+    next_ = Step::members_and_sums_agreed;
 }
 
 crypto::Bytes SecureParty::unmask(const std::vector<crypto::Bytes>& signatures) {
-    expect(Step::members_agreed, "shares of masks");
+    expect(terms_.wants_tags ? Step::members_and_sums_agreed : Step::members_agreed, "shares of masks");
     const crypto::Bytes part = members_part(*session_, members_);
     std::uint32_t agreeing = 0;
     for (std::uint32_t silo = 0; silo < signatures.size() && silo < terms_.silos; ++silo) {
-        if (signatures[silo].size() != 64) continue;
+        if (signatures[silo].size() < 64) continue;
         agreeing += session_->is_signed(silo, part, MessageReader(signatures[silo]).field<64>()) ? 1 : 0;
     }
     unless_refused(agreeing >= terms_.quorum(), Refusal::too_few_agree,

@@ -12,6 +12,7 @@
 #include "privacy/masks.hpp"
 #include "privacy/secure_session.hpp"
 #include "privacy/shamir.hpp"
+#include "privacy/sum_tags.hpp"
 
 namespace silosum {
 
@@ -26,12 +27,17 @@ struct Letter {
 struct SumMembers {
     std::vector<bool> is_in;
     std::vector<bool> has_trained;
+    std::vector<crypto::Bytes32> coin_promises;  // by silo, where tags are wanted
     [[nodiscard]] std::uint32_t count() const;
     [[nodiscard]] std::uint32_t trained() const;
     friend bool operator==(const SumMembers&, const SumMembers&) = default;
 };
 /// entries[i]: the message of silo i, empty where it has left. Checks signatures and that enough have trained; throws Refused.
 [[nodiscard]] SumMembers read_entries(const SecureSession& session, const std::vector<crypto::Bytes>& entries);
+
+/// The coin that all members have thrown together, of their R4 messages. Throws Refused where one is missing or not the promised one.
+[[nodiscard]] crypto::Bytes32 coin_of(const SecureSession& session, const SumMembers& members,
+                                      const std::vector<crypto::Bytes>& signatures);
 
 class SecureParty {
 public:
@@ -53,12 +59,18 @@ public:
     void mask(std::uint32_t vector, std::uint64_t first, std::span<Word> words);
     /// R4: for everybody. entries: those of all silos, empty where one has left.
     [[nodiscard]] crypto::Bytes agree_on_members(const std::vector<crypto::Bytes>& entries);
+    /// Where tags are wanted, after R4: for everybody. signatures: the R4 messages of all. given: tags of all words that the silo's rank
+    /// has sent, seen: of the rank's part of each sum that is spread over ranks; both all zero for all but one of the rank's members.
+    [[nodiscard]] crypto::Bytes tags(const std::vector<crypto::Bytes>& signatures, const SumTags& given, const SumTags& seen);
+    /// Compares what all have given with all parts of the sums. messages: those of all from tags(). here: tags of the sums that every rank
+    /// has as a whole. Throws Refused(tampered).
+    void check_tags(const std::vector<crypto::Bytes>& messages, const SumTags& here);
     /// R5: for everybody: of each silo in the sum a share of its own mask, of each that left a share of its key, never both. signatures:
     /// the R4 messages of all, empty where one is missing.
     [[nodiscard]] crypto::Bytes unmask(const std::vector<crypto::Bytes>& signatures);
 
 private:
-    enum class Step { promise, keys, shares, take_shares, enter, masking, members_agreed, done };
+    enum class Step { promise, keys, shares, take_shares, enter, masking, members_agreed, tags, members_and_sums_agreed, done };
     struct HeldShares {
         shamir::Share own_mask;
         shamir::Share masking_key;
@@ -74,7 +86,9 @@ private:
 
     crypto::Bytes32 nonce_{};
     crypto::Bytes32 ring_number_{};
-    crypto::Secret<32> own_mask_;        // b
+    crypto::Secret<32> own_mask_;  // b
+    crypto::Bytes32 coin_{};       // what this silo throws
+    crypto::Bytes32 agreed_coin_{};
     crypto::ExchangeKeys sealing_keys_;  // c
     crypto::ExchangeKeys masking_keys_;  // s
     crypto::Bytes sent_keys_;

@@ -63,6 +63,7 @@ crypto::Bytes32 SecureTerms::hash() const {
         .number(least_members)
         .label(purpose)
         .number(least_trained)
+        .number(std::uint8_t{wants_tags})
         .number(static_cast<std::uint32_t>(cipher))
         .field(model_hash)
         .field(roster_hash)

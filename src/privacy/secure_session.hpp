@@ -2,6 +2,7 @@
 // The protocol is the double masking of Bonawitz et al. 2017 (ePrint 2017/281), with the graphs of Bell et al. 2020 (ePrint 2020/704):
 //   R0 every silo promises a random number      R1 signs it, the terms and its fresh keys    R2 seals shares of its two secrets
 //   R3 enters, and sends masked words           R4 signs who is in the sum                    R5 gives one share for each silo
+//   (where tags are wanted, R4 shows a coin that R3 promised, and signed tags of the words follow before R5)
 //   R6 masks are rebuilt from shares and taken off the sum
 #pragma once
 
@@ -49,6 +50,7 @@ struct SecureTerms {
     std::uint32_t corrupt_domains = 0;  // and domains
     std::uint32_t least_trained = 3;    // domains in a sum of which a silo has trained
     std::string purpose = "update";     // at most one set of silos is summed for one model and purpose
+    bool wants_tags = false;            // of all words, before a share leaves
     kernels::Cipher cipher = kernels::Cipher::aes128_ctr;
     crypto::Bytes32 model_hash{};          // of the bytes of the global model that the silo was given
     crypto::Bytes32 roster_hash{};         // hash_of_roster()

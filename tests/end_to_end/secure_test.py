@@ -68,6 +68,16 @@ class SameBits(Secure):
                 self.assertEqual(self.metrics(f"{bits}-{ranks}")[-1]["test"]["overall"], self.metrics(f"plain-{bits}")[-1]["test"]["overall"])
             self.assertIn("simulation: no privacy claimed", self.summary(f"{bits}-8")["secure"])
 
+    def test_with_tags_of_all_words(self):
+        flags = ["--eval.compare_local", "false", "--run.rounds", 3]
+        self.train(ranks=2, name="plain", flags=flags)
+        flags += ["--exchange.secure", "true", "--exchange.integrity", "tags"]
+        for ranks in (1, 3):
+            self.train(ranks=ranks, name=f"tags-{ranks}", flags=flags)
+            self.assertEqual(self.hashes(f"tags-{ranks}"), self.hashes("plain"))
+        result = self.train(ranks=4, name="mute", flags=flags, code=USAGE)
+        self.assertIn("exchange.integrity = tags: rank 3 hosts no silo that could sign for its part of the sum; start at most 3 ranks", result.err)
+
     def test_with_keys_of_a_roster(self):
         config = self.federation(5, standardise="federated")
         self.train(config, 2, "plain")

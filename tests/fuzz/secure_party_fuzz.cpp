@@ -41,7 +41,7 @@ struct Attack {
 
 void run(Loopback& fed, const Attack& attack) {
     const std::uint32_t silo = attack.silo % silos;
-    const int place = attack.place % 6;
+    const int place = attack.place % 7;
     for (auto& party : fed.parties) fed.promises.push_back(party->promise());
     if (place == 0) attack.apply(fed.promises[silo]);
     for (auto& party : fed.parties) fed.keys.push_back(party->keys(fed.promises));
@@ -55,6 +55,11 @@ void run(Loopback& fed, const Attack& attack) {
     if (place == 3) attack.apply(fed.entries[silo]);
     fed.agree(none(silos));
     if (place == 4) attack.apply(fed.signatures[silo]);
+    if (fed.terms.wants_tags) {
+        fed.tag(1, sums.sent, sums.masked);
+        if (place == 6) attack.apply(fed.tags[silo]);
+        fed.check_tags();
+    }
     fed.release(none(silos));
     if (place == 5) attack.apply(fed.releases[silo]);
     Unmasking unmasking(*fed.session, fed.members, fed.releases);
@@ -70,7 +75,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using namespace silosum;
     if (size < 3) return 0;
     const Attack attack{data[0], data[1], data[2], {data + 3, size - 3}};
-    Loopback fed(terms_of(silos));
+    SecureTerms terms = terms_of(silos);
+    terms.wants_tags = (attack.way & 4) != 0;
+    Loopback fed(terms);
     try {
         run(fed, attack);
     } catch (const Refused&) {

@@ -62,6 +62,22 @@ struct Loopback {
             signatures.push_back(is_gone[silo] ? crypto::Bytes() : parties[silo]->agree_on_members(entries));
         }
     }
+    // Where tags are wanted; every silo is a rank. sent[i], sum: the masked words of `vector`, which silo 0 says to be the sum.
+    template <class Word>
+    void tag(std::uint32_t vector, const std::vector<std::vector<Word>>& sent, const std::vector<Word>& sum) {
+        const auto coin = coin_of(*session, members, signatures);
+        const SumTags nothing(*session, coin);
+        for (std::uint32_t silo = 0; silo < terms.silos; ++silo) {
+            SumTags given(*session, coin);
+            given.add(vector, 0, std::span<const Word>(sent[silo]));
+            SumTags seen(*session, coin);
+            if (silo == 0) seen.add(vector, 0, std::span<const Word>(sum));
+            tags.push_back(parties[silo]->tags(signatures, given, seen));
+        }
+    }
+    void check_tags() {
+        for (auto& party : parties) party->check_tags(tags, SumTags(*session, coin_of(*session, members, signatures)));
+    }
     void release(const std::vector<bool>& is_gone) {
         for (std::uint32_t silo = 0; silo < terms.silos; ++silo) {
             releases.push_back(is_gone[silo] ? crypto::Bytes() : parties[silo]->unmask(signatures));
@@ -73,7 +89,7 @@ struct Loopback {
     std::vector<crypto::SigningKeys> identities;
     std::vector<RosterEntry> roster;
     std::vector<std::unique_ptr<SecureParty>> parties;
-    std::vector<crypto::Bytes> promises, keys, entries, signatures, releases;
+    std::vector<crypto::Bytes> promises, keys, entries, signatures, tags, releases;
     std::shared_ptr<const SecureSession> session;
     std::vector<Letter> letters;
     SumMembers members;
@@ -117,12 +133,13 @@ template <class Word>
 struct Sums {
     std::vector<Word> masked;
     std::vector<Word> plain;
+    std::vector<std::vector<Word>> sent;  // by silo, empty where it left
 };
 
 // Members give words in two chunks.
 template <class Word>
 Sums<Word> sum_members(Loopback& fed, const std::vector<bool>& leaves_before_entry, std::uint32_t vector, std::uint64_t count) {
-    Sums<Word> sums{std::vector<Word>(count), std::vector<Word>(count)};
+    Sums<Word> sums{std::vector<Word>(count), std::vector<Word>(count), std::vector<std::vector<Word>>(fed.terms.silos)};
     for (std::uint32_t silo = 0; silo < fed.terms.silos; ++silo) {
         if (leaves_before_entry[silo]) continue;
         auto words = plain_words<Word>(silo, count);
@@ -130,6 +147,7 @@ Sums<Word> sum_members(Loopback& fed, const std::vector<bool>& leaves_before_ent
         fed.parties[silo]->mask(vector, 16, std::span<Word>(words).subspan(16));
         fed.parties[silo]->mask(vector, 0, std::span<Word>(words).first(16));
         add(sums.masked, words);
+        sums.sent[silo] = words;
     }
     return sums;
 }

@@ -1,0 +1,141 @@
+// A relay that changes what ranks send or what collectives give back, by standing between the program and MPI: with
+// exchange.integrity = tags the round is refused by name on all ranks and the model stays; without, nobody notices.
+#include "exchange/secure_sum.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <mpi.h>
+
+#include "exchange/exact_sum.hpp"
+#include "exchange/rounds.hpp"
+#include "support/message_of.hpp"
+
+namespace silosum {
+namespace {
+
+// What the relay does on this rank, to the next message or sum that is long enough.
+struct Relay {
+    enum class Way { nothing, message, sum };
+    Way way = Way::nothing;
+    int least_bytes = 0;
+    bool has_struck = false;
+
+    void spoil(Way at, void* bytes, int size) {
+        if (at != way || size < least_bytes || has_struck) return;
+        static_cast<std::uint8_t*>(bytes)[size / 2] ^= 0x10;
+        has_struck = true;
+    }
+};
+Relay relay;
+
+}  // namespace
+}  // namespace silosum
+
+extern "C" int MPI_Isend(const void* bytes, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm, MPI_Request* request) {
+    silosum::relay.spoil(silosum::Relay::Way::message, const_cast<void*>(bytes), count);
+    return PMPI_Isend(bytes, count, type, to, tag, comm, request);
+}
+// Sums are spoilt by what this rank puts in after its silo has tagged it.
+extern "C" int MPI_Iallreduce(const void* in, void* out, int count, MPI_Datatype type, MPI_Op operation, MPI_Comm comm,
+                              MPI_Request* request) {
+    int size = 0;
+    MPI_Type_size(type, &size);
+    silosum::relay.spoil(silosum::Relay::Way::sum, out, count * size);
+    return PMPI_Iallreduce(in, out, count, type, operation, comm, request);
+}
+
+namespace silosum {
+namespace {
+
+using testing::HasSubstr;
+
+class Tampering : public testing::Test {
+protected:
+    Tampering() {
+        c.config.secure = true;
+        c.config.identities = "throwaway";
+        c.config.corrupt = 0;
+        c.config.transport = "messages";
+        c.config.integrity = "tags";
+        c.parameters = 60'000;  // words are longer than any message of the protocol
+    }
+    // What all ranks say of a round; nothing where it ends well. The relay of one rank strikes while it lasts.
+    [[nodiscard]] std::string refusal(int rank = -1, const Relay& striking = {}) {
+        SecureGroup group(world, c.config, c.names(), c.hosted(world));
+        SecureSum secure(world, c.config, c.setup(world, 2), group);
+        std::vector<float> model = c.first_model();
+        std::string said;
+        if (rank == world.rank()) relay = striking;
+        try {
+            (void)play(world, c, secure, c.round(), model, [](std::uint32_t silo) { return std::vector<double>{0.5 * silo, 1}; });
+        } catch (const AgreedError& error) {
+            said = error.what();
+            EXPECT_EQ(model, c.first_model());
+        }
+        EXPECT_EQ(relay.has_struck, rank == world.rank());
+        relay = {};
+        return said;
+    }
+
+    Communicator world = Communicator::world();
+    Case c;
+    const Relay with_words{.way = Relay::Way::message, .least_bytes = 40'000};
+    const Relay with_counters{.way = Relay::Way::sum, .least_bytes = 2 * exact_limbs * 8};
+};
+
+TEST_F(Tampering, HasTheBitsOfThePlainSumWhereNobodyTampers) {
+    for (const std::uint64_t bits : {32U, 64U}) {
+        for (const std::string transport : {"auto", "messages"}) {
+            c.config.ring_bits = bits;
+            c.config.transport = transport;
+            SecureGroup group(world, c.config, c.names(), c.hosted(world));
+            SecureSum secure(world, c.config, c.setup(world), group);
+            Case open = c;
+            open.config.secure = false;
+            ExactSum plain(world, open.config, open.setup(world));
+            std::vector<float> model = c.first_model();
+            std::vector<float> plain_model = model;
+            EXPECT_EQ(play(world, c, secure, c.round(), model).mean, play(world, open, plain, c.round(), plain_model).mean);
+            EXPECT_EQ(model, plain_model);
+        }
+    }
+}
+
+TEST_F(Tampering, WithAMessageOfWordsIsRefused) {
+    EXPECT_THAT(refusal(world.size() - 1, with_words),
+                HasSubstr("secure sum refused: the sum is not that of the words that the silos sent"));
+}
+
+TEST_F(Tampering, WithTheSumOfCountersIsRefused) {
+    EXPECT_THAT(refusal(0, with_counters), HasSubstr("secure sum refused: the sum is not that of the words that the silos sent"));
+}
+
+// What the option is for; the threat model says so.
+TEST_F(Tampering, IsNotNoticedWithoutTags) {
+    c.config.integrity = "none";
+    EXPECT_EQ(refusal(0, with_words), "");
+}
+
+TEST_F(Tampering, AnMpiThatDoesNotWrapIsRefused) {
+    relay = {.way = Relay::Way::sum, .least_bytes = 4};
+    EXPECT_THAT(message_of<Error>([&] { ExactSum(world, c.config, c.setup(world)); }),
+                HasSubstr("does not add 32-bit integers with wrap-around"));
+    relay = {};
+}
+
+TEST_F(Tampering, EveryRankMustHostASilo) {
+    c.placement = all_on_last;
+    EXPECT_THROW((void)refusal(), AgreedError);
+}
+
+TEST_F(Tampering, ASiloThatLeavesAfterItsWordsEndsTheRound) {
+    c.config.weights = "uniform";
+    c.silos = 6;
+    c.config.rehearse_leaving = {"1:s1:signature"};
+    EXPECT_THAT(refusal(), HasSubstr("silo \"s1\" did not show the coin that it promised"));
+    c.config.rehearse_leaving = {"1:s1:train"};
+    EXPECT_EQ(refusal(), "");
+}
+
+}  // namespace
+}  // namespace silosum

@@ -1,0 +1,122 @@
+// Tags find every change of words or of their sum that was made without knowing the coin, and no share leaves without them.
+#include "privacy/sum_tags.hpp"
+
+#include <gmock/gmock.h>
+
+#include "privacy/loopback.hpp"
+
+namespace silosum {
+namespace {
+
+template <class Word>
+struct Tagged : testing::Test {
+    static constexpr std::uint32_t silos = 5;
+    static constexpr std::uint32_t vector = sizeof(Word) == 4 ? 1 : 2;
+    static constexpr std::uint64_t count = sizeof(Word) == 4 ? words32 : words64;
+
+    static SecureTerms terms() {
+        SecureTerms terms = terms_of(silos);
+        terms.wants_tags = true;
+        return terms;
+    }
+    Loopback fed{terms()};
+    std::vector<std::vector<Word>> sent;
+    std::vector<Word> sum = std::vector<Word>(count);
+    std::vector<Word> plain = std::vector<Word>(count);
+
+    void SetUp() override {
+        fed.begin();
+        fed.enter(none(silos));
+        for (std::uint32_t silo = 0; silo < silos; ++silo) {
+            sent.push_back(plain_words<Word>(silo, count));
+            add(plain, sent.back());
+            fed.parties[silo]->mask(vector, 0, std::span<Word>(sent.back()));
+            add(sum, sent.back());
+        }
+        fed.agree(none(silos));
+    }
+    void finish() {
+        fed.tag(vector, sent, sum);
+        fed.check_tags();
+        fed.release(none(silos));
+    }
+};
+using Words = testing::Types<std::uint32_t, std::uint64_t>;
+TYPED_TEST_SUITE(Tagged, Words);
+
+TYPED_TEST(Tagged, AnUnchangedSumIsUnmasked) {
+    this->finish();
+    Unmasking unmasking(*this->fed.session, this->fed.members, this->fed.releases);
+    unmasking.take_off(this->vector, 0, std::span(this->sum));
+    EXPECT_EQ(this->sum, this->plain);
+}
+
+// The last bit of a word is where every second subset misses a change at most.
+TYPED_TEST(Tagged, OneChangedBitOfTheSumIsRefused) {
+    this->sum.back() ^= TypeParam{1} << (8 * sizeof(TypeParam) - 1);
+    EXPECT_EQ(reason_of([&] { this->finish(); }), Refusal::tampered);
+    for (auto& party : this->fed.parties) EXPECT_THROW((void)party->unmask(this->fed.signatures), Refused);
+}
+
+TYPED_TEST(Tagged, ChangesThatCancelInThePlainSumOfWordsAreRefused) {
+    this->sum[3] += 5;
+    this->sum[4] -= 5;
+    EXPECT_EQ(reason_of([&] { this->finish(); }), Refusal::tampered);
+}
+
+TYPED_TEST(Tagged, WordsThatASiloDidNotSendAreRefused) {
+    this->sent[2][0] += 1;  // another word than that in the sum
+    EXPECT_EQ(reason_of([&] { this->finish(); }), Refusal::tampered);
+}
+
+TYPED_TEST(Tagged, ForgedReplayedSwappedOrMissingTagsAreRefused) {
+    this->fed.tag(this->vector, this->sent, this->sum);
+    const auto good = this->fed.tags;
+    const SumTags here(*this->fed.session, coin_of(*this->fed.session, this->fed.members, this->fed.signatures));
+    std::uint32_t next = 0;
+    const auto reason = [&](const std::function<void(std::vector<crypto::Bytes>&)>& change) {
+        auto tags = good;
+        change(tags);
+        return reason_of([&] { this->fed.parties[next++]->check_tags(tags, here); });
+    };
+    EXPECT_EQ(reason([](auto& tags) { tags[1][3] ^= 1; }), Refusal::tampered);
+    EXPECT_EQ(reason([](auto& tags) { std::swap(tags[1], tags[2]); }), Refusal::tampered);
+    EXPECT_EQ(reason([](auto& tags) { tags[3].clear(); }), Refusal::tampered);
+    EXPECT_EQ(reason([](auto& tags) { tags[4].pop_back(); }), Refusal::tampered);
+}
+
+TYPED_TEST(Tagged, ACoinThatWasNotPromisedIsRefused) {
+    this->fed.signatures[1].back() ^= 1;
+    EXPECT_EQ(reason_of([&] { this->finish(); }), Refusal::broken_promise);
+    this->fed.signatures[1].resize(64);  // a silo that keeps its coin
+    EXPECT_EQ(reason_of([&] { this->finish(); }), Refusal::broken_promise);
+}
+
+TYPED_TEST(Tagged, NoShareLeavesBeforeTagsWereCompared) {
+    EXPECT_EQ(reason_of([&] { (void)this->fed.parties[0]->unmask(this->fed.signatures); }), Refusal::out_of_order);
+    const auto coin = coin_of(*this->fed.session, this->fed.members, this->fed.signatures);
+    const SumTags nothing(*this->fed.session, coin);
+    (void)this->fed.parties[1]->tags(this->fed.signatures, nothing, nothing);
+    EXPECT_EQ(reason_of([&] { (void)this->fed.parties[1]->unmask(this->fed.signatures); }), Refusal::out_of_order);
+    EXPECT_EQ(reason_of([&] { (void)this->fed.parties[2]->tags(this->fed.signatures, SumTags(*this->fed.session, {}), nothing); }),
+              Refusal::own_message);
+}
+
+// No silo knows the coin before all members have shown theirs, and none can be another's.
+TEST(SumTags, TheCoinIsThatOfAllMembersAndOfThisSession) {
+    const auto coin = [](std::uint64_t seed, std::uint64_t round) {
+        SecureTerms terms = Tagged<std::uint32_t>::terms();
+        terms.round = round;
+        Loopback fed(terms, seed);
+        fed.begin();
+        fed.enter(none(5));
+        fed.agree(none(5));
+        return coin_of(*fed.session, fed.members, fed.signatures);
+    };
+    EXPECT_EQ(coin(1, 1), coin(1, 1));
+    EXPECT_NE(coin(1, 1), coin(2, 1));
+    EXPECT_NE(coin(1, 1), coin(1, 2));
+}
+
+}  // namespace
+}  // namespace silosum
