@@ -159,7 +159,12 @@ std::vector<std::string> gather_text(const Communicator& communicator, const std
 }
 
 std::vector<std::string> all_gather_text(const Communicator& communicator, const std::string& text) {
+    constexpr std::uint64_t most_bytes = std::uint64_t{1} << 32;
     const auto sizes = all_gather(communicator, static_cast<std::uint64_t>(text.size()));
+    for (std::size_t rank = 0; rank < sizes.size(); ++rank) {
+        require<RuntimeError>(sizes[rank] <= most_bytes, "rank {} announces a message of {} bytes to all others; at most {} are taken",
+                              rank, sizes[rank], most_bytes);
+    }
     std::vector<std::string> texts;
     for (const auto size : sizes) texts.emplace_back(size, ' ');
     texts[static_cast<std::size_t>(communicator.rank())] = text;

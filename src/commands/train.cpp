@@ -112,10 +112,11 @@ private:
                 plan.threshold, plan.neighbours + 1, plan.least_trained, counted(silos, "silo"));
             fmt::print("{}\n", fed.group->claim());
             for (const auto& [name, rows] : {std::pair("validation", &SiloEntry::validation), std::pair("test", &SiloEntry::test)}) {
-                const std::size_t with = fed.census.silos_with(rows);
-                if (with > 0 && with < fed.sums->least_silos())
-                    fmt::print("{} rows are not measured: {} of the {} silos that a sum needs {} some\n", name, with,
-                               fed.sums->least_silos(), with == 1 ? "has" : "have");
+                const auto with = fed.census.silos_with(rows);
+                const auto count = std::count(with.begin(), with.end(), true);
+                if (count > 0 && !fed.sums->are_enough(with))
+                    fmt::print("{} rows are not measured: {}, and a sum needs those of {} trust domains\n", name,
+                               count == 1 ? "one silo has some" : fmt::format("{} silos have some", count), plan.least_trained);
             }
         }
         std::fflush(stdout);

@@ -120,10 +120,13 @@ void SecureGroup::make_throwaways(const std::vector<std::string>& names) {
 
 std::string SecureGroup::claim() const {
     if (is_simulation()) return "simulation: no privacy claimed, as " + why_simulation_;
+    const std::string together = plan_.corrupt_domains == 0
+                                     ? fmt::format("no two of {} domains", plan_.domains)
+                                     : fmt::format("fewer than {} of {} domains", plan_.corrupt_domains + 1, plan_.domains);
     return fmt::format(
-        "no silo, rank or relay learns another silo's update as long as fewer than {} of {} domains work together; under one "
-        "user id this holds against the wire, relays, logs and accidents, not against other processes of that user",
-        plan_.corrupt_domains + 1, plan_.domains);
+        "no silo, rank or relay learns another silo's update as long as {} work together; under one user id this holds against the wire, "
+        "relays, logs and accidents, not against other processes of that user",
+        together);
 }
 
 }  // namespace silosum

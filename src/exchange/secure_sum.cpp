@@ -91,7 +91,11 @@ void SecureSum::add(const Update& update) {
             tail.weight = weight_of(update);
             if (tail.weight == 0) return;
             if (!config_.is_uniform()) tail.steps = update.steps;
-            tail.numbers.add(numbers_of(update), fmt::format("{}, round {}: a result of its training", text_of(update.silo), round_));
+            const auto numbers = numbers_of(update);
+            require<RuntimeError>(std::all_of(numbers.begin(), numbers.end(), fits_exact),  // without the value
+                                  "{}, round {}: a result of its training is not finite or too large to be summed", text_of(update.silo),
+                                  round_);
+            tail.numbers.add(numbers, "");
         })) {
         if (!error_) error_ = *problem;
         return;
@@ -116,12 +120,12 @@ void SecureSum::add(const Update& update) {
     tail.tag = tag.value();
 
     Waiting waiting{.silo = update.silo, .weight = tail.weight, .local = update.local, .global = update.global, .copy = {}};
-    tails_[update.silo] = std::move(tail);
     if (expected_ == 1) {
         waiting_.push_back(std::move(waiting));
-        return;
+    } else {
+        clipped_ += clock_.measure("encode", [&] { return ring_->add(with_settings(waiting)).clipped; });
     }
-    clipped_ += clock_.measure("encode", [&] { return ring_->add(with_settings(waiting)).clipped; });
+    tails_[update.silo] = std::move(tail);  // last: from here on it is in the sum
 }
 
 // The silo names itself, and does not join.
@@ -136,10 +140,12 @@ void SecureSum::fail(std::uint32_t silo, const Error& /*error*/) {
 Aggregate SecureSum::finish(const Round& /*round*/) {
     clock_.measure("wait", [&] { agree_on_error(communicator_, error_); });
     std::map<std::uint32_t, Gift> gifts;
-    for (const std::uint32_t silo : setup_.hosted) {
-        const auto given = tails_.find(silo);
-        gifts[silo] = given == tails_.end() ? Gift{false, tag_for(group_, terms_, silo).value()} : Gift{true, given->second.tag};
-    }
+    succeed_on_all(communicator_, [&] {
+        for (const std::uint32_t silo : setup_.hosted) {
+            const auto given = tails_.find(silo);
+            gifts[silo] = given == tails_.end() ? Gift{false, tag_for(group_, terms_, silo).value()} : Gift{true, given->second.tag};
+        }
+    });
     std::optional<SecureAttempt> attempt;
     clock_.measure("keys", [&] { attempt.emplace(group_, terms_, gifts, rehearsal_); });
     check_members(*attempt);

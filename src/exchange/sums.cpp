@@ -1,5 +1,7 @@
 #include "exchange/sums.hpp"
 
+#include <algorithm>
+#include <set>
 #include <span>
 
 #include "comm/agreement.hpp"
@@ -26,7 +28,9 @@ public:
         return total;
     }
     [[nodiscard]] bool hides_silos() const override { return false; }
-    [[nodiscard]] std::size_t least_silos() const override { return 1; }
+    [[nodiscard]] bool are_enough(const std::vector<bool>& silos) const override {
+        return std::find(silos.begin(), silos.end(), true) != silos.end();
+    }
 
 private:
     const Communicator& communicator_;
@@ -70,7 +74,14 @@ public:
         return {total.begin() + counters, total.end()};
     }
     [[nodiscard]] bool hides_silos() const override { return true; }
-    [[nodiscard]] std::size_t least_silos() const override { return group_.plan().least_trained; }
+    [[nodiscard]] bool are_enough(const std::vector<bool>& silos) const override {
+        const auto domains = domains_of(group_.roster());
+        std::set<std::uint32_t> with;
+        for (std::size_t silo = 0; silo < silos.size(); ++silo) {
+            if (silos[silo]) with.insert(domains.at(silo));
+        }
+        return with.size() >= group_.plan().least_trained;
+    }
 
 private:
     static constexpr std::size_t counters = 2;

@@ -28,8 +28,8 @@ public:
     [[nodiscard]] virtual std::vector<std::uint64_t> sum(const std::string& purpose, std::size_t length, const WordsOfSilos& words) = 0;
     /// Whether what single silos give may be told to others.
     [[nodiscard]] virtual bool hides_silos() const = 0;
-    /// The fewest silos that must have something to give.
-    [[nodiscard]] virtual std::size_t least_silos() const = 0;
+    /// Whether a sum to which these silos give something may be made; by id.
+    [[nodiscard]] virtual bool are_enough(const std::vector<bool>& silos) const = 0;
 };
 
 /// The communicator must outlive it.

@@ -97,14 +97,16 @@ std::uint64_t Census::largest_train() const {
     return largest;
 }
 
-std::size_t Census::silos_with(std::uint64_t SiloEntry::*split) const {
-    return static_cast<std::size_t>(std::count_if(silos.begin(), silos.end(), [&](const SiloEntry& silo) { return silo.*split > 0; }));
+std::vector<bool> Census::silos_with(std::uint64_t SiloEntry::*split) const {
+    std::vector<bool> with;
+    for (const auto& silo : silos) with.push_back(silo.*split > 0);
+    return with;
 }
 
 RowTotals sum_rows(Sums& sums, const Census& census, const std::vector<Silo>& hosted) {
     // Of a split that few silos have, the total would tell the size of one.
     const auto told = [&](std::uint64_t SiloEntry::*split, std::uint64_t count) {
-        return census.silos_with(split) >= sums.least_silos() ? count : 0;
+        return sums.are_enough(census.silos_with(split)) ? count : 0;
     };
     WordsOfSilos rows;
     for (const Silo& silo : hosted) {

@@ -52,7 +52,8 @@ struct Census {
     /// name of its own.
     void add(const Declaration& declaration);
     [[nodiscard]] std::uint64_t largest_train() const;
-    [[nodiscard]] std::size_t silos_with(std::uint64_t SiloEntry::*split) const;
+    /// By id.
+    [[nodiscard]] std::vector<bool> silos_with(std::uint64_t SiloEntry::*split) const;
 };
 
 /// The rank that hosts a silo: silos are dealt out in turn, so every rank has as many as any other, or one more.

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/error.hpp"
+#include "base/phase_clock.hpp"
 #include "data/batch_order.hpp"
 #include "data/loader.hpp"
 
@@ -31,7 +32,8 @@ void Silo::fill_batch(Trainer& trainer, std::span<const std::uint32_t> rows) con
     }
 }
 
-Update Silo::train(std::span<const float> global, Trainer& trainer, const Round& round) {
+Update Silo::train(std::span<const float> global, Trainer& trainer, const Round& round, double deadline_s) {
+    const double start = wall_seconds();
     const LocalConfig& local = trainer.settings();
     const auto round_number = static_cast<std::uint32_t>(round.number);
     const BatchPlan plan{.rows = shard_.train.rows, .batch_size = local.batch_size, .drop_last = trainer.drop_last_};
@@ -47,6 +49,14 @@ Update Silo::train(std::span<const float> global, Trainer& trainer, const Round&
     kernels::LossSum sum;
     std::uint64_t steps = 0;
     for (auto rows = order.next(); !rows.empty(); rows = order.next(), ++steps) {
+        if (deadline_s > 0 && wall_seconds() - start > deadline_s) {
+            fmt::print(
+                stderr,
+                "silosum: warning: silo \"{}\" gives nothing to round {}: it did not end its training within local.deadline_s = {}\n",
+                name(), round.number, deadline_s);
+            last_loss_.reset();
+            return {.silo = id_, .weight = 0, .local = trainer.y_.span(), .global = global, .steps = 0, .numbers = {0, 0}};
+        }
         fill_batch(trainer, rows);
         const Batch batch{rows.size(), trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data()};
         const auto loss = trainer.network_.train_step(batch, optimizer, lr, dropout, steps);

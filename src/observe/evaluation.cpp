@@ -164,7 +164,7 @@ Evaluation::Evaluation(const EvaluationConfig& config, Federation& federation, s
 
 void Evaluation::measure_split(RoundReport& report, const std::string& name, Split Shard::*split, std::uint64_t SiloEntry::*rows) {
     const auto& world = federation_.world;
-    if (federation_.census.silos_with(rows) < federation_.sums->least_silos()) return;
+    if (!federation_.sums->are_enough(federation_.census.silos_with(rows))) return;
     const auto metrics = measure_silos(*federation_.sums, name, federation_.trainer.network(), federation_.silos, split);
     if (!metrics) return;
     latest_.emplace(name, metrics->overall);

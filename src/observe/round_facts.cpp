@@ -14,7 +14,10 @@ namespace {
 nlohmann::ordered_json train_losses(const Federation& federation, const Round& round) {
     nlohmann::ordered_json mine = nlohmann::ordered_json::array();
     for (const Silo& silo : federation.silos) {
-        if (round.includes(silo.id())) mine.push_back({{"id", silo.id()}, {"silo", silo.name()}, {"loss", *silo.last_loss()}});
+        if (!round.includes(silo.id())) continue;
+        const auto loss = silo.last_loss();
+        mine.push_back(
+            {{"id", silo.id()}, {"silo", silo.name()}, {"loss", loss ? nlohmann::ordered_json(*loss) : nlohmann::ordered_json()}});
     }
     std::vector<nlohmann::ordered_json> rows;
     for (const auto& text : gather_text(federation.world, mine.dump(), 0)) {
@@ -33,7 +36,8 @@ void RoundFacts::after_round(RoundReport& report) {
     for (const auto& [phase, time] : federation_.exchange->clock().phases()) report.clock.add(phase, time);
     record["round"] = report.round.number;
     record["participants"] = report.round.participants.size();
-    record["train_loss"] = sum.numbers[0] / sum.numbers[1];
+    record["trained"] = sum.trained;
+    record["train_loss"] = sum.numbers[1] > 0 ? nlohmann::ordered_json(sum.numbers[0] / sum.numbers[1]) : nlohmann::ordered_json();
     if (!federation_.sums->hides_silos()) record["train_losses"] = train_losses(federation_, report.round);
     record["weight_sum"] = sum.weight_sum;
     record["steps"] = sum.steps;

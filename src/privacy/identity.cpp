@@ -116,6 +116,12 @@ std::string make_key_file(const std::filesystem::path& folder, const std::string
     crypto::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
     if (!is_written) ::unlink(path.c_str());
     require<RuntimeError>(is_written, "cannot write {}: {}", path.string(), reason());
+    try {
+        Ledger::make_file(folder / (silo + ".ledger"));
+    } catch (const Error&) {
+        ::unlink(path.c_str());
+        throw;
+    }
     nlohmann::ordered_json entry{{"silo", silo}, {"public_key", crypto::hex(keys.public_key)}, {"valid_until", valid_until}};
     if (!domain.empty()) entry["domain"] = domain;
     return entry.dump();

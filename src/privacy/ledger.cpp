@@ -86,14 +86,35 @@ WordsTag::Value WordsTag::value() {
     return value;
 }
 
+void Ledger::make_file(const std::filesystem::path& file) {
+    Ledger ledger;
+    ledger.path_ = file;
+    ledger.file_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+    require(ledger.file_ >= 0 || errno != EEXIST, "{} is there already: it is of an earlier key; move it away with that", file.string());
+    require<RuntimeError>(ledger.file_ >= 0, "cannot write {}: {}", file.string(), reason());
+    ledger.append(first_line);
+    const auto folder = file.parent_path().empty() ? std::filesystem::path(".") : file.parent_path();
+    const int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool is_flushed = directory >= 0 && ::fsync(directory) == 0;
+    const std::string why = reason();
+    if (directory >= 0) ::close(directory);
+    require<RuntimeError>(is_flushed, "cannot write the folder {}: {}", folder.string(), why);
+}
+
 Ledger Ledger::in_file(const std::filesystem::path& file) {
     Ledger ledger;
     ledger.path_ = file;
-    const bool is_new = !std::filesystem::exists(file);
-    ledger.file_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    ledger.file_ = ::open(file.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+    require<DataError>(ledger.file_ >= 0 || errno != ENOENT,
+                       "the ledger {} is missing: what its silo gave to earlier sums is no longer known, so that no further sum is safe; "
+                       "put it back, or make a new key where it is lost",
+                       file.string());
     require<RuntimeError>(ledger.file_ >= 0, "cannot open the ledger {}: {}", file.string(), reason());
-    if (!is_new) ledger.read(file);
-    if (ledger.entries_.empty() && std::filesystem::file_size(file) == 0) ledger.append(first_line);
+    struct stat status {};
+    require<RuntimeError>(::fstat(ledger.file_, &status) == 0, "cannot look at {}: {}", file.string(), reason());
+    require<DataError>((status.st_mode & 077) == 0 && status.st_uid == ::geteuid(),
+                       "the ledger {} is open to others than its owner, or belongs to another user: chmod 600 it", file.string());
+    ledger.read(file);
     return ledger;
 }
 
@@ -126,12 +147,13 @@ void Ledger::read(const std::filesystem::path& file) {
         const std::size_t space = line.rfind(' ');
         const bool is_right = space != std::string::npos && line.substr(space + 1) == sum_of(line.substr(0, space));
         require<DataError>(
-            is_right && (number > 1 || line.starts_with(first_line)),
+            is_right && (number == 1) == line.starts_with(first_line),
             "the ledger {} was changed in line {}: what its silo gave to earlier sums is no longer known, so that no further "
             "sum is safe; put it back as it was",
             file.string(), number);
         if (number > 1) apply(line);
     }
+    require<DataError>(number > 0 && whole > 0, "the ledger {} is empty: put it back as it was", file.string());
     if (whole == text.size()) return;
     require<RuntimeError>(::ftruncate(file_, static_cast<off_t>(whole)) == 0, "cannot write the ledger {}: {}", file.string(), reason());
 }
@@ -156,10 +178,14 @@ void Ledger::apply(const std::string& line) {
 void Ledger::append(const std::string& line) {
     if (file_ < 0) return;
     const std::string text = fmt::format("{} {}\n", line, sum_of(line));
+    const off_t end = ::lseek(file_, 0, SEEK_END);
     const ssize_t written = ::write(file_, text.data(), text.size());
-    require<RuntimeError>(written == static_cast<ssize_t>(text.size()) && ::fsync(file_) == 0,
-                          "cannot write the ledger {}: {}; nothing has left the silo", path_.string(),
-                          written >= 0 && written < static_cast<ssize_t>(text.size()) ? "the disk is full" : reason());
+    if (written == static_cast<ssize_t>(text.size()) && ::fsync(file_) == 0) return;
+    const std::string why = written >= 0 && written < static_cast<ssize_t>(text.size()) ? "the disk is full" : reason();
+    // What is there of the line must not spoil the next one.
+    const bool is_back = ::ftruncate(file_, end) == 0;
+    throw RuntimeError(fmt::format("cannot write the ledger {}: {}; nothing has left the silo{}", path_.string(), why,
+                                   is_back ? "" : ", and the cut line stays until the next start"));
 }
 
 Recollection Ledger::recall(const crypto::Bytes32& context, const WordsTag::Value& tag) const {

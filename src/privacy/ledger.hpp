@@ -58,8 +58,10 @@ class Ledger {
 public:
     /// Kept in this process only: for silos whose identity ends with it.
     [[nodiscard]] static Ledger in_memory() { return {}; }
-    /// Kept in a file, made where it is missing, readable by its owner only. A last line that was cut is of a sum for which nothing had
-    /// left. DataError for a file that was changed, RuntimeError where it cannot be read or written.
+    /// An empty one, for a new key; readable by its owner only. UsageError where there is one, RuntimeError where it cannot be written.
+    static void make_file(const std::filesystem::path& file);
+    /// Kept in a file. A last line that was cut is of a sum for which nothing had left. DataError for a file that is missing, was changed
+    /// or may be changed by others, RuntimeError where it cannot be read or written.
     [[nodiscard]] static Ledger in_file(const std::filesystem::path& file);
     ~Ledger();
     Ledger(Ledger&& other) noexcept;

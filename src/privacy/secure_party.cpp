@@ -11,8 +11,8 @@ namespace {
 
 enum class ShareOf : std::uint8_t { own_mask = 1, masking_key = 2 };
 
-// How many sets of shares are tried where some are wrong.
-constexpr int most_tries = 64;
+// How many sets of shares are tried where some are wrong, beyond one for each share.
+constexpr std::size_t more_tries = 1000;
 
 // coin_promise: all zero where no tags are wanted.
 crypto::Bytes entry_part(const SecureSession& session, std::uint32_t silo, const crypto::Bytes32& coin_promise) {
@@ -80,21 +80,21 @@ bool next_choice(std::vector<std::size_t>& choice, std::size_t count) {
     return false;
 }
 
-// The secret that satisfies `is_right`, from some `threshold` of the shares; `used` tells which.
+// Which of the shares rebuild a secret that is right. First those in a row, from each share on: wrong ones of one stretch are behind the
+// end of some row. Then as many other sets as are worth it. Nothing where none of them does.
 template <class Check>
-std::optional<crypto::Secret<32>> rebuild_checked(const std::vector<shamir::Share>& shares, std::size_t threshold, Check&& is_right,
-                                                  std::vector<std::size_t>& used) {
-    if (shares.size() < threshold) return std::nullopt;
-    used.resize(threshold);
-    for (std::size_t i = 0; i < threshold; ++i) used[i] = i;
-    for (int tries = 0; tries < most_tries; ++tries) {
-        std::vector<shamir::Share> some;
-        for (const std::size_t i : used) some.push_back(shares[i]);
-        crypto::Secret<32> secret = shamir::rebuild(some);
-        if (is_right(secret)) return secret;
-        if (!next_choice(used, shares.size())) break;
+std::vector<std::size_t> find_good_shares(const std::vector<GivenShare>& shares, std::size_t threshold, Check&& are_right) {
+    if (shares.size() < threshold) return {};
+    std::vector<std::size_t> chosen(threshold);
+    for (std::size_t first = 0; first < shares.size(); ++first) {
+        for (std::size_t i = 0; i < threshold; ++i) chosen[i] = (first + i) % shares.size();
+        if (are_right(chosen)) return chosen;
     }
-    return std::nullopt;
+    for (std::size_t i = 0; i < threshold; ++i) chosen[i] = i;
+    for (std::size_t tries = 0; tries < more_tries && next_choice(chosen, shares.size()); ++tries) {
+        if (are_right(chosen)) return chosen;
+    }
+    return {};
 }
 
 }  // namespace
@@ -366,7 +366,7 @@ crypto::Bytes SecureParty::unmask(const std::vector<crypto::Bytes>& signatures) 
     const crypto::Bytes part = members_part(*session_, members_);
     std::uint32_t agreeing = 0;
     for (std::uint32_t silo = 0; silo < signatures.size() && silo < terms_.silos; ++silo) {
-        if (signatures[silo].size() < 64) continue;
+        if (signatures[silo].size() != (terms_.wants_tags && members_.is_in[silo] ? 96 : 64)) continue;
         agreeing += session_->is_signed(silo, part, MessageReader(signatures[silo]).field<64>()) ? 1 : 0;
     }
     unless_refused(agreeing >= terms_.quorum(), Refusal::too_few_agree,
@@ -384,51 +384,65 @@ crypto::Bytes SecureParty::unmask(const std::vector<crypto::Bytes>& signatures) 
     return message.bytes();
 }
 
+// The secret of a dealer, which must be what it promised in R1. liars: holders of whom a wrong share was seen; theirs are tried last.
+crypto::Secret<32> Unmasking::rebuild(const SecureSession& session, std::uint32_t dealer, bool is_in, std::vector<GivenShare> shares,
+                                      std::set<std::uint32_t>& liars) {
+    std::stable_partition(shares.begin(), shares.end(), [&](const GivenShare& given) { return !liars.contains(given.holder); });
+    const auto rebuilt = [&](const std::vector<std::size_t>& chosen) {
+        std::vector<shamir::Share> some;
+        for (const std::size_t i : chosen) some.push_back(shares[i].share);
+        return shamir::rebuild(some);
+    };
+    const auto are_right = [&](const std::vector<std::size_t>& chosen) {
+        const crypto::Secret<32> secret = rebuilt(chosen);
+        const SilosKeys& keys = session.keys_of(dealer);
+        return is_in ? crypto::equal(promise_of(session.terms(), dealer, "own mask", secret.view()), keys.promise)
+                     : crypto::equal(crypto::public_key_of(secret), keys.masking_key);
+    };
+    const auto good = find_good_shares(shares, session.terms().threshold, are_right);
+    unless_refused(!good.empty(), Refusal::too_few_shares, "{} good shares of the secrets of {} are needed, of {} that came",
+                   session.terms().threshold, session.name(dealer), shares.size());
+    // A share that is not needed may be wrong too. All are looked at where one was: that costs as much as rebuilding, each.
+    const bool all_were_good = good.front() == 0 && good.back() + 1 == good.size();
+    for (std::size_t i = 0; i < shares.size(); ++i) {
+        const std::uint32_t holder = shares[i].holder;
+        if ((all_were_good && !liars.contains(holder)) || std::find(good.begin(), good.end(), i) != good.end()) continue;
+        std::vector<std::size_t> with = good;
+        with.front() = i;
+        if (are_right(with)) continue;
+        liars.insert(holder);
+        complaints_.push_back(fmt::format("the share of {} that {} released does not fit", session.name(dealer), session.name(holder)));
+    }
+    return rebuilt(good);
+}
+
 Unmasking::Unmasking(const SecureSession& session, const SumMembers& members, const std::vector<crypto::Bytes>& releases) {
     const SecureTerms& terms = session.terms();
-    std::vector<std::vector<shamir::Share>> shares(terms.silos);
-    std::vector<std::vector<std::uint32_t>> holders(terms.silos);
+    std::vector<std::vector<GivenShare>> shares(terms.silos);
     for (std::uint32_t holder = 0; holder < terms.silos && holder < releases.size(); ++holder) {
         if (releases[holder].empty()) continue;
         const auto released = read_release(session, holder, releases[holder]);
         if (released.empty()) complaints_.push_back(fmt::format("the shares that {} released are no message of it", session.name(holder)));
         for (const Released& one : released) {
             const ShareOf wanted = members.is_in[one.dealer] ? ShareOf::own_mask : ShareOf::masking_key;
-            auto& known = holders[one.dealer];
-            if (one.of != wanted || std::find(known.begin(), known.end(), holder) != known.end()) continue;
-            shares[one.dealer].push_back(one.share);
-            known.push_back(holder);
+            auto& of_dealer = shares[one.dealer];  // those of one holder come one after the other
+            if (one.of != wanted || (!of_dealer.empty() && of_dealer.back().holder == holder)) continue;
+            of_dealer.push_back({holder, one.share});
         }
     }
+    std::set<std::uint32_t> liars;
     for (std::uint32_t dealer = 0; dealer < terms.silos; ++dealer) {
         if (!session.is_there(dealer)) continue;
         const bool is_in = members.is_in[dealer];
-        const auto is_right = [&](const crypto::Secret<32>& secret) {
-            const SilosKeys& keys = session.keys_of(dealer);
-            return is_in ? crypto::equal(promise_of(terms, dealer, "own mask", secret.view()), keys.promise)
-                         : crypto::equal(crypto::public_key_of(secret), keys.masking_key);
-        };
-        std::vector<std::size_t> used;
-        const auto secret = rebuild_checked(shares[dealer], terms.threshold, is_right, used);
-        unless_refused(secret.has_value(), Refusal::too_few_shares, "{} good shares of the secrets of {} are needed, of {} that came",
-                       terms.threshold, session.name(dealer), shares[dealer].size());
-        // A share that others do not need may be wrong too, and so may be one in whose place another was taken.
-        for (std::size_t i = 0; i < shares[dealer].size() && used.back() >= terms.threshold; ++i) {
-            if (std::find(used.begin(), used.end(), i) != used.end()) continue;
-            std::vector<shamir::Share> with{shares[dealer][i]};
-            for (std::size_t k = 1; k < used.size(); ++k) with.push_back(shares[dealer][used[k]]);
-            if (is_right(shamir::rebuild(with))) continue;
-            complaints_.push_back(
-                fmt::format("the share of {} that {} released does not fit", session.name(dealer), session.name(holders[dealer][i])));
-        }
+        const auto secret = rebuild(session, dealer, is_in, std::move(shares[dealer]), liars);
         if (is_in) {
-            add_own_mask(masks_, session, dealer, *secret, kernels::Sign::minus);
+            add_own_mask(masks_, session, dealer, secret, kernels::Sign::minus);
             continue;
         }
         // The members still have their masks for the silo that left on the sum: as they put them there, with the other sign.
         for (const std::uint32_t neighbour : session.neighbours_of(dealer)) {
             if (!members.is_in[neighbour]) continue;
-            add_pair_mask(masks_, session, neighbour, dealer, *secret, session.keys_of(neighbour).masking_key, kernels::Sign::minus);
+            add_pair_mask(masks_, session, neighbour, dealer, secret, session.keys_of(neighbour).masking_key, kernels::Sign::minus);
         }
     }
 }

@@ -100,6 +100,12 @@ private:
     SumMembers members_;
 };
 
+/// A share that a holder has released.
+struct GivenShare {
+    std::uint32_t holder = 0;
+    shamir::Share share;
+};
+
 /// R6, on any rank: rebuilds masks from the R5 messages and takes them off sums, slice by slice.
 class Unmasking {
 public:
@@ -116,6 +122,9 @@ public:
     [[nodiscard]] const std::vector<std::string>& complaints() const { return complaints_; }
 
 private:
+    [[nodiscard]] crypto::Secret<32> rebuild(const SecureSession& session, std::uint32_t dealer, bool is_in, std::vector<GivenShare> shares,
+                                             std::set<std::uint32_t>& liars);
+
     MaskStreams masks_;
     std::vector<std::string> complaints_;
 };

@@ -53,7 +53,7 @@ class Secure(harness.EndToEnd):
     def secure(self, config, ranks, name, *flags, code=0, new_ledgers=False):
         if new_ledgers:
             for ledger in (self.folder / "keys").glob("*.ledger"):
-                ledger.unlink()
+                ledger.write_text(ledger.read_text().splitlines()[0] + "\n")
         return self.train(config, ranks, name, ["--exchange.secure", "true", *flags], code)
 
 
@@ -88,6 +88,24 @@ class SameBits(Secure):
         # The same run again, with the ledgers that the last one left: the same sums, so nothing new is told.
         self.secure(config, 3, "again")
         self.assertEqual(self.hashes("again"), self.hashes("plain"))
+
+    def test_a_silo_that_misses_its_deadline(self):
+        """One silo would train for minutes: rounds go on without it, to the same bits."""
+        draw = random.Random(3)
+        rows = [f"{draw.random()},{draw.random()},{draw.choice('ab')},{silo}" for silo in ["s1", "s2", "s3", "s4"] for _ in range(20)]
+        rows += [f"{draw.random()},{draw.random()},{draw.choice('ab')},slow" for _ in range(20000)]
+        (self.folder / "rows.csv").write_text("\n".join(["x,y,label,silo", *rows]) + "\n")
+        result = harness.run(["shard", "--from", f"csv:{self.folder / 'rows.csv'}", "--label", "label", "--split", "by:silo", "--out", self.folder / "shards"])
+        self.assertEqual(result.code, 0, str(result))
+        config = self.write_config(CONFIG.format(model="mlp", standardise="none"))
+        flags = ["--run.rounds", 2, "--local.epochs", 1000, "--local.deadline_s", 2, "--exchange.weights", "uniform"]
+        result = self.train(config, 2, "plain", flags)
+        self.assertIn('silo "slow" gives nothing to round 2: it did not end its training within local.deadline_s = 2', result.err)
+        self.secure(config, 2, "secure", *flags, "--exchange.identities", "throwaway")
+        self.assertEqual(self.hashes("secure"), self.hashes("plain"))
+        self.assertEqual([line["trained"] for line in self.metrics("secure")], [4, 4])
+        losses = {row["silo"]: row["loss"] for row in self.metrics("plain")[1]["train_losses"]}
+        self.assertEqual([silo for silo, loss in losses.items() if loss is None], ["slow"])
 
     def test_silos_that_leave_at_random_steps(self):
         config = self.federation(7)
@@ -154,6 +172,11 @@ class Restarts(Secure):
 
     def test_a_lost_ledger_is_refused(self):
         (self.folder / "keys" / f"{self.names[3]}.ledger").unlink()
+        self.refused(f"{self.names[3]}.ledger is missing", code=DATA)
+
+    def test_an_older_ledger_is_refused(self):
+        ledger = self.folder / "keys" / f"{self.names[3]}.ledger"
+        ledger.write_text(ledger.read_text().splitlines()[0] + "\n")
         self.refused(f'silo "{self.names[3]}" no longer knows what it gave')
 
     def test_under_another_roster_it_is_refused(self):
@@ -206,7 +229,12 @@ class Refusals(Secure):
         self.fails(DATA, key, "is of silo")
         key.unlink()
         self.fails(DATA, key, "silosum keygen")
-        self.assertEqual(harness.run(["keygen", "--silo", self.names[1], "--valid-until", "2099-12-31", "--folder", key.parent]).code, 0)
+        keygen = ["keygen", "--silo", self.names[1], "--valid-until", "2099-12-31", "--folder", key.parent]
+        result = harness.run(keygen)
+        self.assertEqual(result.code, USAGE)
+        self.assertIn(f"{key.with_suffix('.ledger')} is there already", result.err)
+        key.with_suffix(".ledger").unlink()
+        self.assertEqual(harness.run(keygen).code, 0)
         self.fails(DATA, "is not the one that the roster")
         roster = json.loads((self.folder / "roster.json").read_text())
         roster["silos"][2]["valid_until"] = "2020-01-01"

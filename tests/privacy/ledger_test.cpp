@@ -46,6 +46,7 @@ protected:
     std::filesystem::path file_ = folder_ / "north.ledger";
 
     void fill() const {
+        Ledger::make_file(file_);
         Ledger ledger = Ledger::in_file(file_);
         ledger.enter(one, tag);
         ledger.release(one, all, some);
@@ -94,6 +95,19 @@ TEST_F(LedgerFile, AChangedLineIsRefused) {
         std::ofstream(file_, std::ios::binary) << changed;
         EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_); }), HasSubstr("was changed in line")) << i;
     }
+}
+
+TEST_F(LedgerFile, AMissingEmptyOrOpenOneIsRefused) {
+    EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_); }), HasSubstr("north.ledger is missing"));
+    fill();
+    EXPECT_THAT(message_of<UsageError>([&] { Ledger::make_file(file_); }), HasSubstr("is there already"));
+    std::filesystem::permissions(file_, std::filesystem::perms::group_write, std::filesystem::perm_options::add);
+    EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_); }), HasSubstr("is open to others"));
+    std::filesystem::permissions(file_, std::filesystem::perms::group_write, std::filesystem::perm_options::remove);
+    std::filesystem::create_symlink(file_, folder_ / "link.ledger");
+    EXPECT_THAT(message_of<RuntimeError>([&] { (void)Ledger::in_file(folder_ / "link.ledger"); }), HasSubstr("cannot open"));
+    std::filesystem::resize_file(file_, 0);
+    EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_); }), HasSubstr("is empty"));
 }
 
 TEST(WordsTag, TellsEveryChangeAndEveryKey) {

@@ -338,6 +338,31 @@ TEST_F(Releasing, FindsTheWrongShareAndSumsWithoutIt) {
     EXPECT_EQ(masked, plain);
 }
 
+// Silos that release nothing but wrong shares are found out in a federation of any size.
+TEST(SecureParty, SumsWithoutTheSharesOfThoseWhoLieAboutAll) {
+    for (const std::uint32_t silos : {10U, 13U, 40U}) {
+        for (const std::vector<std::uint32_t>& liars : {std::vector<std::uint32_t>{0}, {3}, {silos - 1}, {0, 1}, {1, 2, silos - 1}}) {
+            Loopback fed(terms_of(silos));
+            fed.begin();
+            fed.enter(none(silos));
+            auto sums = sum_members<std::uint32_t>(fed, none(silos), 1, words32);
+            fed.agree(none(silos));
+            fed.release(none(silos));
+            for (const std::uint32_t liar : liars) {
+                auto shares = crypto::Bytes(fed.releases[liar].begin(), fed.releases[liar].end() - 64);
+                for (std::uint32_t dealer = 0; dealer < silos; ++dealer) shares[45 * dealer + 5] ^= 1;
+                MessageWriter part;
+                part.label("silosum/v1/release").field(fed.session->id()).number(liar).field(shares);
+                fed.releases[liar] = MessageWriter().field(shares).field(crypto::sign(fed.identities[liar], part.bytes())).bytes();
+            }
+            Unmasking unmasking(*fed.session, fed.members, fed.releases);
+            unmasking.take_off(1, 0, std::span(sums.masked));
+            EXPECT_EQ(sums.masked, sums.plain) << silos;
+            EXPECT_TRUE(liars.front() != 0 || unmasking.complaints().size() == liars.size() * silos);
+        }
+    }
+}
+
 TEST_F(Releasing, RefusesWhereTooFewGoodSharesAreLeft) {
     lie_about_a_share();
     fed.releases[1].clear();
