@@ -16,9 +16,8 @@ namespace silosum::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// choices: of one group after the other, 64 numbers of 16 bits each.
 template <class Word>
-HWY_INLINE void add_sums(std::size_t groups, const Word* words, const std::uint16_t* choices, Word* sums) {
+HWY_INLINE void add_sums(std::size_t groups, const Word* words, const std::uint64_t* choices, Word* sums) {
     const hn::CappedTag<Word, subset_group> d;
     constexpr std::size_t lanes = hn::MaxLanes(d);
     alignas(64) Word bits[subset_group];
@@ -29,12 +28,12 @@ HWY_INLINE void add_sums(std::size_t groups, const Word* words, const std::uint1
         auto sum2 = hn::Zero(d);
         auto sum3 = hn::Zero(d);
         for (std::size_t group = 0; group < groups; ++group) {
-            const std::uint16_t* const chosen = choices + group * subsets + s;
+            const std::uint64_t chosen = choices[group * subset_group + s / 4];  // of four subsets
             for (std::size_t k = 0; k < subset_group; k += lanes) {
                 const auto v = hn::LoadU(d, words + group * subset_group + k);
                 const auto bit = hn::Load(d, bits + k);
                 const auto if_chosen = [&](std::size_t i) HWY_ATTR {
-                    return hn::IfThenElseZero(hn::TestBit(hn::Set(d, static_cast<Word>(chosen[i])), bit), v);
+                    return hn::IfThenElseZero(hn::TestBit(hn::Set(d, static_cast<Word>(chosen >> (16 * i) & 0xFFFF)), bit), v);
                 };
                 sum0 = hn::Add(sum0, if_chosen(0));
                 sum1 = hn::Add(sum1, if_chosen(1));
@@ -49,10 +48,10 @@ HWY_INLINE void add_sums(std::size_t groups, const Word* words, const std::uint1
     }
 }
 
-void add_sums32(std::size_t groups, const std::uint32_t* words, const std::uint16_t* choices, std::uint32_t* sums) {
+void add_sums32(std::size_t groups, const std::uint32_t* words, const std::uint64_t* choices, std::uint32_t* sums) {
     add_sums(groups, words, choices, sums);
 }
-void add_sums64(std::size_t groups, const std::uint64_t* words, const std::uint16_t* choices, std::uint64_t* sums) {
+void add_sums64(std::size_t groups, const std::uint64_t* words, const std::uint64_t* choices, std::uint64_t* sums) {
     add_sums(groups, words, choices, sums);
 }
 
@@ -67,28 +66,26 @@ namespace {
 HWY_EXPORT(add_sums32);
 HWY_EXPORT(add_sums64);
 
-void add_groups(std::size_t groups, const std::uint32_t* words, const std::uint16_t* choices, std::uint32_t* sums) {
+void add_groups(std::size_t groups, const std::uint32_t* words, const std::uint64_t* choices, std::uint32_t* sums) {
     HWY_DYNAMIC_DISPATCH(add_sums32)(groups, words, choices, sums);
 }
-void add_groups(std::size_t groups, const std::uint64_t* words, const std::uint16_t* choices, std::uint64_t* sums) {
+void add_groups(std::size_t groups, const std::uint64_t* words, const std::uint64_t* choices, std::uint64_t* sums) {
     HWY_DYNAMIC_DISPATCH(add_sums64)(groups, words, choices, sums);
 }
 
-// Numbers are little-endian here, as everywhere in silosum.
 template <class Word>
 void add_all(std::span<const Word> words, std::span<const std::uint64_t> choices, std::array<Word, subsets>& sums) {
     constexpr std::size_t piece = 64;  // groups at a time: words and choices stay in the first-level cache
     const std::size_t whole = words.size() / subset_group;
     assert(choices.size() >= (words.size() + subset_group - 1) / subset_group * subset_group);
-    const auto* const numbers = reinterpret_cast<const std::uint16_t*>(choices.data());
     for (std::size_t group = 0; group < whole; group += piece) {
-        add_groups(std::min(piece, whole - group), words.data() + group * subset_group, numbers + group * subsets, sums.data());
+        add_groups(std::min(piece, whole - group), words.data() + group * subset_group, choices.data() + group * subset_group, sums.data());
     }
     const std::size_t rest = words.size() % subset_group;
     if (rest == 0) return;
     std::array<Word, subset_group> last{};
     std::copy_n(words.data() + whole * subset_group, rest, last.data());
-    add_groups(1, last.data(), numbers + whole * subsets, sums.data());
+    add_groups(1, last.data(), choices.data() + whole * subset_group, sums.data());
 }
 
 }  // namespace

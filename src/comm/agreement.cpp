@@ -22,7 +22,10 @@ std::string ranks_text(const std::vector<std::string>& ranks) {
 }  // namespace
 
 void agree_on_error(const Communicator& communicator, const std::optional<Error>& error) {
-    const auto codes = all_gather(communicator, error ? static_cast<std::uint32_t>(error->code()) : 0U);
+    const std::uint32_t own = error ? static_cast<std::uint32_t>(error->code()) : 0U;
+    const auto codes = all_gather(communicator, own);
+    // What this rank has found out holds, whatever the network gives back of its word: it does not go on, and ends the job.
+    if (error && codes[static_cast<std::size_t>(communicator.rank())] != own) throw *error;
     const auto failed = std::find_if(codes.begin(), codes.end(), [](std::uint32_t code) { return code != 0; });
     if (failed == codes.end()) return;
 
@@ -46,6 +49,16 @@ void agree_on_error(const Communicator& communicator, const std::optional<Error>
     }
     if (messages.size() > most_messages) lines.push_back(fmt::format("and {} more of this kind", messages.size() - most_messages));
     throw AgreedError(static_cast<ExitCode>(*failed), join(lines, "\n"));
+}
+
+std::vector<std::string> texts_or_error(const Communicator& communicator, const std::string& text, const std::optional<Error>& error) {
+    constexpr std::uint64_t failed = ~std::uint64_t{0};  // in place of a length
+    const auto sizes = all_gather(communicator, error ? failed : text.size());
+    const bool has_failed = std::find(sizes.begin(), sizes.end(), failed) != sizes.end();
+    if (has_failed) agree_on_error(communicator, error);
+    if (error) throw *error;
+    require<RuntimeError>(!has_failed, "a rank said that it failed, and then that it did not");
+    return all_gather_text(communicator, text, sizes);
 }
 
 void agree_on_error_of_first(const Communicator& communicator, const std::optional<Error>& error) {

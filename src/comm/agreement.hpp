@@ -3,7 +3,9 @@
 
 #include <exception>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "comm/mpi.hpp"
@@ -11,7 +13,8 @@
 namespace silosum {
 
 /// Collective. Returns when no rank has an error. Otherwise every rank throws the same AgreedError: the code of the lowest rank that
-/// has an error, and the different messages (the first eight), a line each, with the ranks they come from.
+/// has an error, and the different messages (the first eight), a line each, with the ranks they come from. A rank whose error the others
+/// are not told of throws it by itself, as no AgreedError.
 void agree_on_error(const Communicator& communicator, const std::optional<Error>& error);
 
 /// Collective. The error of rank 0, if it has one, becomes the same AgreedError on every rank; other ranks give nothing.
@@ -34,6 +37,18 @@ template <class Work>
 template <class Work>
 void succeed_on_all(const Communicator& communicator, Work&& work) {
     agree_on_error(communicator, error_of(std::forward<Work>(work)));
+}
+
+/// Collective. The text of every rank, or the error of those that have one, thrown on all.
+[[nodiscard]] std::vector<std::string> texts_or_error(const Communicator& communicator, const std::string& text,
+                                                      const std::optional<Error>& error);
+/// Collective. The texts that local work makes on every rank, for all ranks; if it fails anywhere, all ranks throw that error. As
+/// succeed_on_all() and all_gather_text(), with one step less.
+template <class Work>
+[[nodiscard]] std::vector<std::string> texts_from_all(const Communicator& communicator, Work&& work) {
+    std::string text;
+    const auto error = error_of([&] { text = std::forward<Work>(work)(); });
+    return texts_or_error(communicator, text, error);
 }
 
 /// Collective. Rank 0 does local work for all; if it fails, all ranks throw that error as it is.

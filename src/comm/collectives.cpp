@@ -159,8 +159,12 @@ std::vector<std::string> gather_text(const Communicator& communicator, const std
 }
 
 std::vector<std::string> all_gather_text(const Communicator& communicator, const std::string& text) {
+    return all_gather_text(communicator, text, all_gather(communicator, static_cast<std::uint64_t>(text.size())));
+}
+
+std::vector<std::string> all_gather_text(const Communicator& communicator, const std::string& text,
+                                         const std::vector<std::uint64_t>& sizes) {
     constexpr std::uint64_t most_bytes = std::uint64_t{1} << 32;
-    const auto sizes = all_gather(communicator, static_cast<std::uint64_t>(text.size()));
     for (std::size_t rank = 0; rank < sizes.size(); ++rank) {
         require<RuntimeError>(sizes[rank] <= most_bytes, "rank {} announces a message of {} bytes to all others; at most {} are taken",
                               rank, sizes[rank], most_bytes);

@@ -58,6 +58,9 @@ void broadcast_text(const Communicator& communicator, std::string& text, int roo
 /// One text a rank on the root, nothing elsewhere.
 [[nodiscard]] std::vector<std::string> gather_text(const Communicator& communicator, const std::string& text, int root);
 [[nodiscard]] std::vector<std::string> all_gather_text(const Communicator& communicator, const std::string& text);
+/// The same where every rank knows the lengths already, by rank.
+[[nodiscard]] std::vector<std::string> all_gather_text(const Communicator& communicator, const std::string& text,
+                                                       const std::vector<std::uint64_t>& sizes);
 
 /// Throws RuntimeError unless this MPI library adds 32 and 64 bit integers with wrap-around.
 void check_wrapping_sums(const Communicator& communicator);

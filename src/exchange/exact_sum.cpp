@@ -25,6 +25,10 @@ void ExactSum::add(const Update& update) {
     }
     const std::uint64_t weight = weight_of(update);
     ++arrival_.present;
+    if (update.weight == 0) {
+        fmt::print(stderr, "silosum: warning: {} gives nothing to round {}: it did not end its training within local.deadline_s\n",
+                   text_of(update.silo), round_);
+    }
     if (weight == 0) return;
     arrival_.steps += update.steps;
     ++arrival_.trained;

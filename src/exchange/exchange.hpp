@@ -66,10 +66,13 @@ public:
     virtual void begin(const Round& round);
     /// Gives the update of a hosted silo to the round. Local. Problems are kept for finish(), where all ranks learn of them.
     /// A rank that hosts one participant encodes while it sends: update.local and update.global must last until finish() returns.
-    /// With several, the update is used up when add() returns.
+    /// With several, the update is used up when add() returns. One of weight 0 says that the silo missed its deadline: the round goes on.
     virtual void add(const Update& update) = 0;
     /// Says that a hosted silo has no update to give, and why.
     virtual void fail(std::uint32_t silo, const Error& error) = 0;
+    /// Seconds that a hosted silo may train in the round that has begun, 0: no limit. Those of the configuration, unless the round is done
+    /// again and must get from the silo what it got the first time.
+    [[nodiscard]] virtual double deadline_of(std::uint32_t /*silo*/, double configured_s) const { return configured_s; }
     /// Collective. The mean over all silos, decoded on this rank's slice. Throws the same AgreedError on every rank when an update cannot
     /// be summed or the sum is refused; the exchange can then begin another round.
     [[nodiscard]] virtual Aggregate finish(const Round& round) = 0;

@@ -33,11 +33,11 @@ void read_messages(const std::string& text, Take&& take) {
     }
 }
 
+}  // namespace
+
 crypto::Bytes32 context_of(const SumTerms& terms) {
     return SumContext{terms.model_hash, terms.purpose}.hash();
 }
-
-}  // namespace
 
 WordsTag tag_for(SecureGroup& group, const SumTerms& terms, std::uint32_t silo) {
     // Under another roster, or with other settings, the same words are another gift.
@@ -79,29 +79,42 @@ SecureTerms SecureAttempt::secure_terms(std::uint32_t attempt) const {
 }
 
 // Each hosted silo that is not gone before this step makes its message; all ranks get the messages of all silos, or the same error.
-template <class Make>
-SecureAttempt::Messages SecureAttempt::from_all(LeaveStep before, Make&& make) {
-    const Communicator& world = group_.communicator();
-    MessageWriter mine;
-    succeed_on_all(world, [&] {
+// prepare: what this rank does before, with the messages of the step before.
+template <class Prepare, class Make>
+SecureAttempt::Messages SecureAttempt::from_all(LeaveStep before, Prepare&& prepare, Make&& make) {
+    const auto texts = texts_from_all(group_.communicator(), [&] {
+        prepare();
+        MessageWriter mine;
         for (auto& [silo, party] : parties_) {
             if (!is_gone(silo, before)) write_message(mine, silo, make(silo, *party));
         }
+        return as_text(mine.bytes());
     });
     Messages messages(is_absent_.size());
-    const auto texts = all_gather_text(world, as_text(mine.bytes()));
-    for (int rank = 0; rank < world.size(); ++rank) {
-        read_messages(texts[static_cast<std::size_t>(rank)], [&](std::uint32_t silo, crypto::View bytes) {
+    for (std::size_t rank = 0; rank < texts.size(); ++rank) {
+        read_messages(texts[rank], [&](std::uint32_t silo, crypto::View bytes) {
             // A rank speaks for its own silos only: no other can make one silent.
-            if (silo < messages.size() && group_.host_of(silo) == rank) messages[silo].assign(bytes.begin(), bytes.end());
+            const bool is_its_own = silo < messages.size() && group_.host_of(silo) == static_cast<int>(rank);
+            if (is_its_own) messages[silo].assign(bytes.begin(), bytes.end());
         });
     }
     return messages;
 }
 
+void SecureAttempt::make_parties() {
+    unless_refused(++number_ <= most_attempts, Refusal::too_few_shares, "in {} attempts there was always a silo that left", most_attempts);
+    parties_.clear();
+    letters_.clear();
+    for (auto& [silo, identity] : group_.identities()) {
+        if (is_absent_[silo]) continue;
+        parties_[silo] = std::make_unique<SecureParty>(secure_terms(number_), silo, identity.keys, crypto::system_entropy());
+    }
+}
+
 // Letters of all silos, of which this rank keeps those to its own. False where a silo that sent keys sent none: it is absent from now on.
-bool SecureAttempt::deal(std::vector<Letter>& letters) {
-    const auto sent = from_all(LeaveStep::shares, [&](std::uint32_t, SecureParty& party) {
+bool SecureAttempt::deal(const Messages& promises, const Messages& keys) {
+    const auto open = [&] { session_ = std::make_shared<const SecureSession>(secure_terms(number_), group_.roster(), promises, keys); };
+    const auto sent = from_all(LeaveStep::shares, open, [&](std::uint32_t, SecureParty& party) {
         MessageWriter all;
         for (const Letter& letter : party.shares(session_)) write_message(all, letter.to, letter.bytes);
         return all.bytes();
@@ -114,65 +127,65 @@ bool SecureAttempt::deal(std::vector<Letter>& letters) {
             are_all_there = false;
         }
         read_messages(as_text(sent[silo]), [&](std::uint32_t to, crypto::View bytes) {
-            if (parties_.contains(to)) letters.push_back({silo, to, {bytes.begin(), bytes.end()}});
+            if (parties_.contains(to)) letters_.push_back({silo, to, {bytes.begin(), bytes.end()}});
         });
     }
     return are_all_there;
 }
 
 void SecureAttempt::run_keys() {
-    const Communicator& world = group_.communicator();
-    std::vector<Letter> letters;
+    Messages promises;
+    Messages keys;
     do {
-        ++number_;
-        letters.clear();
-        succeed_on_all(world, [&] {
-            unless_refused(number_ <= most_attempts, Refusal::too_few_shares, "in {} attempts there was always a silo that left",
-                           most_attempts);
-            parties_.clear();
-            for (auto& [silo, identity] : group_.identities()) {
-                if (is_absent_[silo]) continue;
-                parties_[silo] = std::make_unique<SecureParty>(secure_terms(number_), silo, identity.keys, crypto::system_entropy());
-            }
-        });
-        const auto promises = from_all(LeaveStep::keys, [](std::uint32_t, SecureParty& party) { return party.promise(); });
-        const auto keys = from_all(LeaveStep::keys, [&](std::uint32_t silo, SecureParty& party) {
-            return party.keys(promises, group_.identities().at(silo).ledger.recall(context_, gifts_.at(silo).tag));
-        });
-        succeed_on_all(world,
-                       [&] { session_ = std::make_shared<const SecureSession>(secure_terms(number_), group_.roster(), promises, keys); });
-    } while (!deal(letters));
-    succeed_on_all(world, [&] {
+        promises = from_all(
+            LeaveStep::keys, [&] { make_parties(); }, [](std::uint32_t, SecureParty& party) { return party.promise(); });
+        keys = from_all(
+            LeaveStep::keys, [] {},
+            [&](std::uint32_t silo, SecureParty& party) {
+                return party.keys(promises, group_.identities().at(silo).ledger.recall(context_, gifts_.at(silo).tag));
+            });
+    } while (!deal(promises, keys));
+}
+
+void SecureAttempt::enter() {
+    const auto take_shares = [&] {
         for (auto& [silo, party] : parties_) {
             std::vector<Letter> own;
-            for (const Letter& letter : letters) {
+            for (const Letter& letter : letters_) {
                 if (letter.to == silo) own.push_back(letter);
             }
             party->take_shares(own);
         }
-    });
-}
-
-void SecureAttempt::enter() {
-    const Communicator& world = group_.communicator();
-    entries_ = from_all(LeaveStep::entry, [&](std::uint32_t silo, SecureParty& party) {
+    };
+    entries_ = from_all(LeaveStep::entry, take_shares, [&](std::uint32_t silo, SecureParty& party) {
         group_.identities().at(silo).ledger.enter(context_, gifts_.at(silo).tag);
         return party.enter(gifts_.at(silo).has_trained);
     });
-    succeed_on_all(world, [&] { members_ = read_entries(*session_, entries_); });
+    gives_.assign(static_cast<std::size_t>(group_.communicator().size()), false);
+    // Before any word is sent: from there on no rank may stay behind.
+    succeed_on_all(group_.communicator(), [&] {
+        members_ = read_entries(*session_, entries_);
+        for (std::uint32_t silo = 0; silo < members_.is_in.size(); ++silo) {
+            if (members_.is_in[silo]) gives_[static_cast<std::size_t>(group_.host_of(silo))] = true;
+        }
+        check_members();
+        check_counts();
+    });
     for (auto& [silo, party] : parties_) {
         if (members_.is_in[silo]) hosted_members_.push_back(party.get());
     }
-    for (const auto has_members : all_gather(world, static_cast<std::uint32_t>(hosted_members_.empty() ? 0 : 1))) {
-        gives_.push_back(has_members != 0);
+}
+
+void SecureAttempt::check_members() const {
+    // Words that a silo has given are in its rank's sum already.
+    for (const auto& [silo, gift] : gifts_) {
+        unless_refused(!gift.has_trained || members_.is_in[silo], Refusal::other_members, "{} has trained but was left out of the sum",
+                       session_->name(silo));
     }
-    succeed_on_all(world, [&] {
-        const auto mute = std::find(gives_.begin(), gives_.end(), false);
-        unless_refused(
-            !group_.wants_tags() || mute == gives_.end(), Refusal::tampered,
-            "rank {} has no silo in the sum that could sign tags of its part; with exchange.integrity = tags every rank needs one",
-            mute - gives_.begin());
-    });
+    const auto mute = std::find(gives_.begin(), gives_.end(), false);
+    unless_refused(!group_.wants_tags() || mute == gives_.end(), Refusal::tampered,
+                   "rank {} has no silo in the sum that could sign tags of its part; with exchange.integrity = tags every rank needs one",
+                   mute - gives_.begin());
 }
 
 std::vector<std::string> SecureAttempt::counted() const {
@@ -228,14 +241,11 @@ template void SecureAttempt::keep(std::uint32_t, std::uint64_t, std::span<const 
 template void SecureAttempt::keep(std::uint32_t, std::uint64_t, std::span<const std::uint64_t>);
 
 // The first member of a rank signs for all of it; the others sign that they add nothing.
-void SecureAttempt::check_tags(const Messages& signatures, const TagSums& tag_sums) {
-    const Communicator& world = group_.communicator();
-    std::optional<SumTags> whole;
-    const auto messages = from_all(LeaveStep::release, [&](std::uint32_t, SecureParty& party) {
-        const auto coin = coin_of(*session_, members_, signatures);
-        SumTags given(*session_, coin);
-        SumTags part(*session_, coin);
-        if (!whole) whole.emplace(*session_, coin);
+SecureAttempt::Messages SecureAttempt::gather_tags(const Messages& signatures, const TagSums& tag_sums, std::optional<SumTags>& whole) {
+    const auto prepare = [&] { whole.emplace(*session_, coin_of(*session_, members_, signatures)); };
+    auto messages = from_all(LeaveStep::release, prepare, [&](std::uint32_t, SecureParty& party) {
+        SumTags given(*session_, whole->coin());
+        SumTags part(*session_, whole->coin());
         if (&party == hosted_members_.front()) {
             for (const auto& sent : sent32_) given.add(sent.vector, sent.first, std::span(sent.words));
             for (const auto& sent : sent64_) given.add(sent.vector, sent.first, std::span(sent.words));
@@ -245,26 +255,33 @@ void SecureAttempt::check_tags(const Messages& signatures, const TagSums& tag_su
     });
     sent32_.clear();
     sent64_.clear();
-    succeed_on_all(world, [&] {
-        for (auto& [silo, party] : parties_) {
-            if (!is_gone(silo, LeaveStep::release)) party->check_tags(messages, *whole);
-        }
-    });
+    return messages;
 }
 
 Unmasking SecureAttempt::finish(const TagSums& tag_sums) {
     const Communicator& world = group_.communicator();
-    const auto signatures =
-        from_all(LeaveStep::signature, [&](std::uint32_t, SecureParty& party) { return party.agree_on_members(entries_); });
-    succeed_on_all(world, [&] { check_counts(); });
-    if (group_.wants_tags()) check_tags(signatures, tag_sums);
-    const auto releases = from_all(LeaveStep::release, [&](std::uint32_t silo, SecureParty& party) {
-        const auto release = party.unmask(signatures);
-        group_.identities().at(silo).ledger.release(context_, members_.is_in, counted());
-        return release;
-    });
+    const auto signatures = from_all(
+        LeaveStep::signature, [] {}, [&](std::uint32_t, SecureParty& party) { return party.agree_on_members(entries_); });
+    crypto::Bytes32 sums{};
+    if (group_.wants_tags()) {
+        std::optional<SumTags> whole;
+        const auto tags = gather_tags(signatures, tag_sums, whole);
+        // On all ranks before any gives shares: one that finds something keeps the others from it.
+        succeed_on_all(world, [&] {
+            for (auto& [silo, party] : parties_) {
+                if (!is_gone(silo, LeaveStep::release)) sums = party->check_tags(tags, *whole);
+            }
+        });
+    }
+    const auto releases = from_all(
+        LeaveStep::release, [] {},
+        [&](std::uint32_t silo, SecureParty& party) {
+            const auto release = party.unmask(signatures);
+            group_.identities().at(silo).ledger.release(context_, members_.is_in, counted());
+            return release;
+        });
     std::optional<Unmasking> unmasking;
-    succeed_on_all(world, [&] { unmasking.emplace(*session_, members_, releases); });
+    succeed_on_all(world, [&] { unmasking.emplace(*session_, members_, releases, sums); });
     if (world.rank() == 0) {
         for (const auto& complaint : unmasking->complaints()) fmt::print(stderr, "silosum: warning: {}\n", complaint);
     }

@@ -6,13 +6,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "exchange/rehearsal.hpp"
 #include "exchange/secure_group.hpp"
-#include "privacy/secure_party.hpp"
+#include "privacy/unmasking.hpp"
 
 namespace silosum {
 
@@ -31,6 +32,8 @@ struct Gift {
     bool has_trained = false;
     WordsTag::Value tag{};  // of all that decides its words, from tag_for()
 };
+/// What the ledgers know the sum by.
+[[nodiscard]] crypto::Bytes32 context_of(const SumTerms& terms);
 /// The tag of what a hosted silo gives to this sum, to be fed with all that decides its words.
 [[nodiscard]] WordsTag tag_for(SecureGroup& group, const SumTerms& terms, std::uint32_t silo);
 
@@ -66,14 +69,16 @@ private:
 
     [[nodiscard]] SecureTerms secure_terms(std::uint32_t attempt) const;
     [[nodiscard]] bool is_gone(std::uint32_t silo, LeaveStep before) const;
-    template <class Make>
-    [[nodiscard]] Messages from_all(LeaveStep before, Make&& make);
-    [[nodiscard]] bool deal(std::vector<Letter>& letters);
+    template <class Prepare, class Make>
+    [[nodiscard]] Messages from_all(LeaveStep before, Prepare&& prepare, Make&& make);
+    [[nodiscard]] bool deal(const Messages& promises, const Messages& keys);
+    void make_parties();
     void run_keys();
     void enter();
+    void check_members() const;
     [[nodiscard]] std::vector<std::string> counted() const;
     void check_counts() const;
-    void check_tags(const Messages& signatures, const TagSums& tag_sums);
+    [[nodiscard]] Messages gather_tags(const Messages& signatures, const TagSums& tag_sums, std::optional<SumTags>& whole);
     template <class Word>
     void keep(std::uint32_t vector, std::uint64_t first, std::span<const Word> words);
 
@@ -86,6 +91,7 @@ private:
     std::uint32_t number_ = 0;
     std::map<std::uint32_t, std::unique_ptr<SecureParty>> parties_;
     std::shared_ptr<const SecureSession> session_;
+    std::vector<Letter> letters_;  // to this rank's silos
     Messages entries_;
     SumMembers members_;
     std::vector<SecureParty*> hosted_members_;

@@ -79,7 +79,22 @@ std::vector<double> SecureSum::numbers_of(const Update& update) const {
     return numbers;
 }
 
+double SecureSum::deadline_of(std::uint32_t silo, double configured_s) const {
+    constexpr double at_once = 1e-9;
+    switch (group_.ledger_of(silo).recall(context_of(terms_), tag_for(group_, terms_, silo).value()).state) {
+        case Recollection::State::nothing:
+            return configured_s;
+        case Recollection::State::entered:
+        case Recollection::State::released:
+            return at_once;  // it gave nothing
+        case Recollection::State::changed:
+            return 0;
+    }
+    return configured_s;
+}
+
 void SecureSum::add(const Update& update) {
+    if (update.weight == 0) return fail(update.silo, RuntimeError(""));
     Tail tail;
     tail.numbers = ExactNumbers(setup_.numbers);
     if (const auto problem = error_of([&] {
@@ -132,8 +147,8 @@ void SecureSum::add(const Update& update) {
 void SecureSum::fail(std::uint32_t silo, const Error& /*error*/) {
     // No numbers: what is printed here is read by all.
     fmt::print(stderr,
-               "silosum: warning: {} gives nothing to round {}: its training failed or diverged; lower local.lr, set local.clip_norm, or "
-               "standardise the features (data.standardise)\n",
+               "silosum: warning: {} gives nothing to round {}: its training failed, diverged (lower local.lr, set local.clip_norm, or "
+               "standardise the features: data.standardise) or took longer than local.deadline_s\n",
                text_of(silo), round_);
 }
 
@@ -148,7 +163,6 @@ Aggregate SecureSum::finish(const Round& /*round*/) {
     });
     std::optional<SecureAttempt> attempt;
     clock_.measure("keys", [&] { attempt.emplace(group_, terms_, gifts, rehearsal_); });
-    check_members(*attempt);
 
     Aggregate aggregate = empty_aggregate();
     std::optional<EncodedUpdate> streamed;
@@ -185,15 +199,6 @@ Aggregate SecureSum::finish(const Round& /*round*/) {
     if (config_.range == "from_previous") choose_next_range(aggregate, result.largest);
     waiting_.clear();
     return aggregate;
-}
-
-// Words that a silo has given are in this rank's sum already.
-void SecureSum::check_members(const SecureAttempt& attempt) {
-    succeed_on_all(communicator_, [&] {
-        for (const auto& [silo, tail] : tails_) {
-            unless_refused(attempt.is_member(silo), Refusal::other_members, "{} has trained but was left out of the sum", text_of(silo));
-        }
-    });
 }
 
 std::vector<std::uint64_t> SecureSum::sum_tail(SecureAttempt& attempt, std::uint64_t clipped_coordinates) {

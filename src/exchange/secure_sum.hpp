@@ -20,6 +20,7 @@ public:
     /// A silo whose update is not finite gives nothing to the round, and its rank says so; the round goes on where enough others are left.
     void add(const Update& update) override;
     void fail(std::uint32_t silo, const Error& error) override;
+    [[nodiscard]] double deadline_of(std::uint32_t silo, double configured_s) const override;
     /// Refusals are AgreedErrors: the model is as before.
     [[nodiscard]] Aggregate finish(const Round& round) override;
 
@@ -35,7 +36,6 @@ private:
     void take_model(const Parameters& global) override;
     [[nodiscard]] SumTerms terms(const Round& round) const;
     [[nodiscard]] std::vector<std::uint64_t> sum_tail(SecureAttempt& attempt, std::uint64_t clipped);
-    void check_members(const SecureAttempt& attempt);
     [[nodiscard]] std::vector<double> numbers_of(const Update& update) const;
 
     SecureGroup& group_;

@@ -49,14 +49,6 @@ Update Silo::train(std::span<const float> global, Trainer& trainer, const Round&
     kernels::LossSum sum;
     std::uint64_t steps = 0;
     for (auto rows = order.next(); !rows.empty(); rows = order.next(), ++steps) {
-        if (deadline_s > 0 && wall_seconds() - start > deadline_s) {
-            fmt::print(
-                stderr,
-                "silosum: warning: silo \"{}\" gives nothing to round {}: it did not end its training within local.deadline_s = {}\n",
-                name(), round.number, deadline_s);
-            last_loss_.reset();
-            return {.silo = id_, .weight = 0, .local = trainer.y_.span(), .global = global, .steps = 0, .numbers = {0, 0}};
-        }
         fill_batch(trainer, rows);
         const Batch batch{rows.size(), trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data()};
         const auto loss = trainer.network_.train_step(batch, optimizer, lr, dropout, steps);
@@ -67,6 +59,10 @@ Update Silo::train(std::span<const float> global, Trainer& trainer, const Round&
             name(), round.number, loss.loss, steps + 1);
         sum.loss += loss.loss;
         sum.weight += loss.weight;
+        if (deadline_s > 0 && wall_seconds() - start > deadline_s) {
+            last_loss_.reset();
+            return {.silo = id_, .weight = 0, .local = trainer.y_.span(), .global = global, .steps = 0, .numbers = {0, 0}};
+        }
     }
     trainer.network_.store(trainer.y_.span());
     last_loss_ = sum.loss / sum.weight;

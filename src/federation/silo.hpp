@@ -58,7 +58,7 @@ public:
 
     /// Trains from the global model on this silo's rows. The update refers to the trainer's buffers until the next call.
     /// update.numbers = {sum of weighted training losses, sum of their weights}. RuntimeError when the loss is not finite.
-    /// deadline_s: seconds after which it stops between two steps, and gives an update of weight 0; 0: never.
+    /// deadline_s: seconds after which it stops after a step, and gives an update of weight 0; 0: never.
     [[nodiscard]] Update train(std::span<const float> global, Trainer& trainer, const Round& round, double deadline_s = 0);
 
     /// Mean training loss of the last round it took part in; empty before, and where it missed its deadline.

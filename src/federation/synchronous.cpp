@@ -13,8 +13,9 @@ Outcome run_synchronous(Federation& fed, Round round) {
         for (Silo& silo : fed.silos) {  // 2. silos of this rank train on their own shard
             if (!round.includes(silo.id())) continue;
             const auto error = error_of([&] {
-                const Update update = fed.clock.measure(
-                    "train", [&] { return silo.train(fed.global.values.span(), fed.trainer, round, fed.trainer.settings().deadline_s); });
+                const double deadline_s = fed.exchange->deadline_of(silo.id(), fed.trainer.settings().deadline_s);
+                const auto train = [&] { return silo.train(fed.global.values.span(), fed.trainer, round, deadline_s); };
+                const Update update = fed.clock.measure("train", train);
                 fed.exchange->add(update);  // 3. encoded by itself: from here on only integers are added
             });
             if (error) fed.exchange->fail(silo.id(), *error);  // finish tells all ranks, so that none waits for ever

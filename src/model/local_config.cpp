@@ -61,9 +61,11 @@ void LocalConfig::add_to(Options& options) {
         .one_of({"reset", "keep"})
         .used_when([this] { return optimizer == "adam" || momentum > 0; }, [] { return std::string("plain SGD, which has no state"); });
     options
-        .add("local.deadline_s", &deadline_s, 0, at_least(0),
-             "Seconds that a silo may train in a round. One that needs longer gives nothing to the round, which goes on without it; which "
-             "ones do depends on the machine, and with it the model. 0: no limit.")
+        .add(
+            "local.deadline_s", &deadline_s, 0, at_least(0),
+            "Seconds that a silo may train in a round, looked at after every step. One that needs longer gives nothing to the round, which "
+            "goes on without it (a secure one where enough are left, or the run ends); which ones do depends on the machine, and with it "
+            "the model. 0: no limit.")
         .check(
             [this] { return deadline_s > 0 && keeps_state() ? "does not go with local.state = keep: a state half way is no state" : ""; });
 }

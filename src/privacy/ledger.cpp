@@ -40,9 +40,10 @@ std::vector<bool> set_of(const std::string& text) {
     return set;
 }
 
-// The last word of a line: a change of the line shows, by accident at least.
-std::string sum_of(const std::string& line) {
-    return crypto::hex(crypto::sha256({crypto::view("silosum/v1/ledger-line"), crypto::view(line)})).substr(0, 16);
+// The last word of a line, over all lines up to it: a change, or a line that is gone, shows, by accident at least.
+std::string sum_of(const std::string& line, const std::string& sum_before) {
+    return crypto::hex(crypto::sha256({crypto::view("silosum/v1/ledger-line"), crypto::view(sum_before), crypto::view(line)}))
+        .substr(0, 16);
 }
 
 }  // namespace
@@ -124,11 +125,13 @@ Ledger::~Ledger() {
 Ledger::Ledger(Ledger&& other) noexcept
     : path_(std::move(other.path_)),
       file_(std::exchange(other.file_, -1)),
+      last_sum_(std::move(other.last_sum_)),
       entries_(std::move(other.entries_)),
       counted_sets_(std::move(other.counted_sets_)) {}
 Ledger& Ledger::operator=(Ledger&& other) noexcept {
     std::swap(path_, other.path_);
     std::swap(file_, other.file_);
+    std::swap(last_sum_, other.last_sum_);
     std::swap(entries_, other.entries_);
     std::swap(counted_sets_, other.counted_sets_);
     return *this;
@@ -141,19 +144,21 @@ void Ledger::read(const std::filesystem::path& file) {
     require<RuntimeError>(!stream.bad(), "cannot read the ledger {} to its end", file.string());
     const std::size_t whole = text.rfind('\n') == std::string::npos ? 0 : text.rfind('\n') + 1;
     std::size_t number = 0;
-    for (const auto& line : split(text.substr(0, whole), '\n')) {
+    require<DataError>(whole > 0, "the ledger {} is empty: put it back as it was", file.string());
+    const auto lines = split(text.substr(0, whole), '\n');
+    for (const auto& line : lines) {
         ++number;
-        if (line.empty()) continue;
+        if (line.empty() && number > 1 && number == lines.size()) break;  // behind the last end of a line
         const std::size_t space = line.rfind(' ');
-        const bool is_right = space != std::string::npos && line.substr(space + 1) == sum_of(line.substr(0, space));
+        const bool is_right = space != std::string::npos && line.substr(space + 1) == sum_of(line.substr(0, space), last_sum_);
         require<DataError>(
-            is_right && (number == 1) == line.starts_with(first_line),
+            is_right && (number == 1) == (line.substr(0, space) == first_line),
             "the ledger {} was changed in line {}: what its silo gave to earlier sums is no longer known, so that no further "
             "sum is safe; put it back as it was",
             file.string(), number);
+        last_sum_ = line.substr(space + 1);
         if (number > 1) apply(line);
     }
-    require<DataError>(number > 0 && whole > 0, "the ledger {} is empty: put it back as it was", file.string());
     if (whole == text.size()) return;
     require<RuntimeError>(::ftruncate(file_, static_cast<off_t>(whole)) == 0, "cannot write the ledger {}: {}", file.string(), reason());
 }
@@ -177,10 +182,14 @@ void Ledger::apply(const std::string& line) {
 
 void Ledger::append(const std::string& line) {
     if (file_ < 0) return;
-    const std::string text = fmt::format("{} {}\n", line, sum_of(line));
+    const std::string sum = sum_of(line, last_sum_);
+    const std::string text = fmt::format("{} {}\n", line, sum);
     const off_t end = ::lseek(file_, 0, SEEK_END);
     const ssize_t written = ::write(file_, text.data(), text.size());
-    if (written == static_cast<ssize_t>(text.size()) && ::fsync(file_) == 0) return;
+    if (written == static_cast<ssize_t>(text.size()) && ::fsync(file_) == 0) {
+        last_sum_ = sum;
+        return;
+    }
     const std::string why = written >= 0 && written < static_cast<ssize_t>(text.size()) ? "the disk is full" : reason();
     // What is there of the line must not spoil the next one.
     const bool is_back = ::ftruncate(file_, end) == 0;

@@ -91,6 +91,7 @@ private:
 
     std::filesystem::path path_;
     int file_ = -1;
+    std::string last_sum_;
     std::map<crypto::Bytes32, Entry> entries_;
     std::set<std::set<std::string>> counted_sets_;
 };

@@ -4,26 +4,20 @@
 #include <optional>
 
 #include "privacy/message.hpp"
+#include "privacy/unmasking.hpp"
 
 namespace silosum {
 
 namespace {
 
-enum class ShareOf : std::uint8_t { own_mask = 1, masking_key = 2 };
-
-// How many sets of shares are tried where some are wrong, beyond one for each share.
-constexpr std::size_t more_tries = 1000;
-
 // coin_promise: all zero where no tags are wanted.
-crypto::Bytes entry_part(const SecureSession& session, std::uint32_t silo, const crypto::Bytes32& coin_promise) {
-    return MessageWriter().label("silosum/v1/in").field(session.id()).number(silo).field(coin_promise).bytes();
+crypto::Bytes entry_part(const SecureSession& session, std::uint32_t silo, bool has_trained, const crypto::Bytes32& coin_promise) {
+    MessageWriter writer;
+    writer.label("silosum/v1/in").field(session.id()).number(silo).number(std::uint8_t{has_trained}).field(coin_promise);
+    return writer.bytes();
 }
 crypto::Bytes tags_part(const SecureSession& session, std::uint32_t silo, const crypto::Bytes32& coin, crypto::View tags) {
     return MessageWriter().label("silosum/v1/tags").field(session.id()).number(silo).field(coin).field(tags).bytes();
-}
-// Signed apart from the entry: who is in the sum decides which shares leave, and that must be one text for all.
-crypto::Bytes trained_part(const SecureSession& session, std::uint32_t silo, bool has_trained) {
-    return MessageWriter().label("silosum/v1/trained").field(session.id()).number(silo).number(std::uint8_t{has_trained}).bytes();
 }
 crypto::Bytes members_part(const SecureSession& session, const SumMembers& members) {
     MessageWriter writer;
@@ -33,68 +27,6 @@ crypto::Bytes members_part(const SecureSession& session, const SumMembers& membe
 }
 crypto::Bytes letter_label(const SecureSession& session, std::uint32_t from, std::uint32_t to) {
     return MessageWriter().label("silosum/v1/shares").field(session.id()).number(from).number(to).bytes();
-}
-
-// The shares that a release gives, after its signature was checked; nothing where the message is not one.
-struct Released {
-    std::uint32_t dealer = 0;
-    ShareOf of = ShareOf::own_mask;
-    shamir::Share share;
-};
-
-crypto::Bytes release_part(const SecureSession& session, std::uint32_t silo, const crypto::Bytes& shares) {
-    return MessageWriter().label("silosum/v1/release").field(session.id()).number(silo).field(shares).bytes();
-}
-
-std::vector<Released> read_release(const SecureSession& session, std::uint32_t holder, const crypto::Bytes& message) {
-    std::vector<Released> released;
-    constexpr std::size_t entry = 5 + shamir::share_bytes;
-    if (message.size() < 64 || (message.size() - 64) % entry != 0) return released;
-    MessageReader reader(message);
-    const crypto::View shares = reader.field(message.size() - 64);
-    const auto signature = reader.field<64>();
-    if (!session.is_signed(holder, release_part(session, holder, {shares.begin(), shares.end()}), signature)) return released;
-    for (MessageReader each(shares); released.size() < shares.size() / entry;) {
-        Released one;
-        one.dealer = each.number<std::uint32_t>();
-        const auto of = each.number<std::uint8_t>();
-        const crypto::View bytes = each.field(shamir::share_bytes);
-        if (one.dealer >= session.terms().silos || (of != 1 && of != 2)) return {};
-        const auto share = shamir::from_bytes(session.place_of(holder, one.dealer), bytes);
-        if (!share) return {};
-        one.of = static_cast<ShareOf>(of);
-        one.share = *share;
-        released.push_back(one);
-    }
-    return released;
-}
-
-// The next choice of `chosen` ascending numbers below `count`, in lexicographic order; false after the last.
-bool next_choice(std::vector<std::size_t>& choice, std::size_t count) {
-    for (std::size_t i = choice.size(); i-- > 0;) {
-        if (choice[i] + (choice.size() - i) >= count) continue;
-        ++choice[i];
-        for (std::size_t k = i + 1; k < choice.size(); ++k) choice[k] = choice[k - 1] + 1;
-        return true;
-    }
-    return false;
-}
-
-// Which of the shares rebuild a secret that is right. First those in a row, from each share on: wrong ones of one stretch are behind the
-// end of some row. Then as many other sets as are worth it. Nothing where none of them does.
-template <class Check>
-std::vector<std::size_t> find_good_shares(const std::vector<GivenShare>& shares, std::size_t threshold, Check&& are_right) {
-    if (shares.size() < threshold) return {};
-    std::vector<std::size_t> chosen(threshold);
-    for (std::size_t first = 0; first < shares.size(); ++first) {
-        for (std::size_t i = 0; i < threshold; ++i) chosen[i] = (first + i) % shares.size();
-        if (are_right(chosen)) return chosen;
-    }
-    for (std::size_t i = 0; i < threshold; ++i) chosen[i] = i;
-    for (std::size_t tries = 0; tries < more_tries && next_choice(chosen, shares.size()); ++tries) {
-        if (are_right(chosen)) return chosen;
-    }
-    return {};
 }
 
 }  // namespace
@@ -116,13 +48,12 @@ SumMembers read_entries(const SecureSession& session, const std::vector<crypto::
         MessageReader reader(entries[silo]);
         const auto has_trained = reader.number<std::uint8_t>();
         if (terms.wants_tags) members.coin_promises[silo] = reader.field<32>();
-        const auto in = reader.field<64>();
-        const auto trained = reader.field<64>();
+        const auto signature = reader.field<64>();
         unless_refused(reader.is_whole() && has_trained <= 1, Refusal::bad_message, "the entry of {} is no message of it",
                        session.name(silo));
-        unless_refused(session.is_signed(silo, entry_part(session, silo, members.coin_promises[silo]), in) &&
-                           session.is_signed(silo, trained_part(session, silo, has_trained == 1), trained),
-                       Refusal::bad_signature, "the entry of {} is not signed by it for this attempt", session.name(silo));
+        const auto part = entry_part(session, silo, has_trained == 1, members.coin_promises[silo]);
+        unless_refused(session.is_signed(silo, part, signature), Refusal::bad_signature,
+                       "the entry of {} is not signed by it for this attempt", session.name(silo));
         members.is_in[silo] = true;
         members.has_trained[silo] = has_trained == 1;
     }
@@ -261,8 +192,7 @@ crypto::Bytes SecureParty::enter(bool has_trained) {
         promised = promise_of(terms_, silo_, "coin", coin_);
         writer.field(promised);
     }
-    writer.field(crypto::sign(identity_, entry_part(*session_, silo_, promised)));
-    writer.field(crypto::sign(identity_, trained_part(*session_, silo_, has_trained)));
+    writer.field(crypto::sign(identity_, entry_part(*session_, silo_, has_trained, promised)));
     next_ = Step::masking;
     return writer.bytes();
 }
@@ -339,11 +269,13 @@ crypto::Bytes SecureParty::tags(const std::vector<crypto::Bytes>& signatures, co
     return message.bytes();
 }
 
-void SecureParty::check_tags(const std::vector<crypto::Bytes>& messages, const SumTags& here) {
+crypto::Bytes32 SecureParty::check_tags(const std::vector<crypto::Bytes>& messages, const SumTags& here) {
     expect(Step::tags, "a look at tags");
-    SumTags given(*session_, agreed_coin_);
-    SumTags seen(*session_, agreed_coin_);
-    seen.add(here);
+    SumTags::Rows given(terms_.vectors.size());
+    SumTags::Rows seen(terms_.vectors.size());
+    here.add_to(seen);
+    MessageWriter all;
+    all.label("silosum/v1/sums").field(here.bytes());
     const std::size_t size = SumTags::size(*session_);
     for (std::uint32_t silo = 0; silo < terms_.silos; ++silo) {
         if (!members_.is_in[silo]) continue;
@@ -352,13 +284,15 @@ void SecureParty::check_tags(const std::vector<crypto::Bytes>& messages, const S
         const auto signature = reader.field<64>();
         const bool is_right = reader.is_whole() && session_->is_signed(silo, tags_part(*session_, silo, agreed_coin_, tags), signature);
         unless_refused(is_right, Refusal::tampered, "{} did not sign tags of the words that it gave", session_->name(silo));
-        given.add(*SumTags::from_bytes(*session_, agreed_coin_, tags.first(size)));
-        seen.add(*SumTags::from_bytes(*session_, agreed_coin_, tags.subspan(size)));
+        here.add_to(given, tags.first(size));
+        here.add_to(seen, tags.subspan(size));
+        all.number(silo).field(tags);
     }
     unless_refused(given == seen, Refusal::tampered,
                    "the sum is not that of the words that the silos sent: words or sums were changed on their way, or a silo or rank lies "
                    "about them");
     next_ = Step::members_and_sums_agreed;
+    return seen_sums_ = crypto::sha256({all.bytes()});
 }
 
 crypto::Bytes SecureParty::unmask(const std::vector<crypto::Bytes>& signatures) {
@@ -380,71 +314,8 @@ crypto::Bytes SecureParty::unmask(const std::vector<crypto::Bytes>& signatures) 
     }
     held_.clear();
     MessageWriter message;
-    message.field(shares.bytes()).field(crypto::sign(identity_, release_part(*session_, silo_, shares.bytes())));
+    message.field(shares.bytes()).field(crypto::sign(identity_, release_part(*session_, silo_, seen_sums_, shares.bytes())));
     return message.bytes();
-}
-
-// The secret of a dealer, which must be what it promised in R1. liars: holders of whom a wrong share was seen; theirs are tried last.
-crypto::Secret<32> Unmasking::rebuild(const SecureSession& session, std::uint32_t dealer, bool is_in, std::vector<GivenShare> shares,
-                                      std::set<std::uint32_t>& liars) {
-    std::stable_partition(shares.begin(), shares.end(), [&](const GivenShare& given) { return !liars.contains(given.holder); });
-    const auto rebuilt = [&](const std::vector<std::size_t>& chosen) {
-        std::vector<shamir::Share> some;
-        for (const std::size_t i : chosen) some.push_back(shares[i].share);
-        return shamir::rebuild(some);
-    };
-    const auto are_right = [&](const std::vector<std::size_t>& chosen) {
-        const crypto::Secret<32> secret = rebuilt(chosen);
-        const SilosKeys& keys = session.keys_of(dealer);
-        return is_in ? crypto::equal(promise_of(session.terms(), dealer, "own mask", secret.view()), keys.promise)
-                     : crypto::equal(crypto::public_key_of(secret), keys.masking_key);
-    };
-    const auto good = find_good_shares(shares, session.terms().threshold, are_right);
-    unless_refused(!good.empty(), Refusal::too_few_shares, "{} good shares of the secrets of {} are needed, of {} that came",
-                   session.terms().threshold, session.name(dealer), shares.size());
-    // A share that is not needed may be wrong too. All are looked at where one was: that costs as much as rebuilding, each.
-    const bool all_were_good = good.front() == 0 && good.back() + 1 == good.size();
-    for (std::size_t i = 0; i < shares.size(); ++i) {
-        const std::uint32_t holder = shares[i].holder;
-        if ((all_were_good && !liars.contains(holder)) || std::find(good.begin(), good.end(), i) != good.end()) continue;
-        std::vector<std::size_t> with = good;
-        with.front() = i;
-        if (are_right(with)) continue;
-        liars.insert(holder);
-        complaints_.push_back(fmt::format("the share of {} that {} released does not fit", session.name(dealer), session.name(holder)));
-    }
-    return rebuilt(good);
-}
-
-Unmasking::Unmasking(const SecureSession& session, const SumMembers& members, const std::vector<crypto::Bytes>& releases) {
-    const SecureTerms& terms = session.terms();
-    std::vector<std::vector<GivenShare>> shares(terms.silos);
-    for (std::uint32_t holder = 0; holder < terms.silos && holder < releases.size(); ++holder) {
-        if (releases[holder].empty()) continue;
-        const auto released = read_release(session, holder, releases[holder]);
-        if (released.empty()) complaints_.push_back(fmt::format("the shares that {} released are no message of it", session.name(holder)));
-        for (const Released& one : released) {
-            const ShareOf wanted = members.is_in[one.dealer] ? ShareOf::own_mask : ShareOf::masking_key;
-            auto& of_dealer = shares[one.dealer];  // those of one holder come one after the other
-            if (one.of != wanted || (!of_dealer.empty() && of_dealer.back().holder == holder)) continue;
-            of_dealer.push_back({holder, one.share});
-        }
-    }
-    std::set<std::uint32_t> liars;
-    for (std::uint32_t dealer = 0; dealer < terms.silos; ++dealer) {
-        if (!session.is_there(dealer)) continue;
-        const bool is_in = members.is_in[dealer];
-        const auto secret = rebuild(session, dealer, is_in, std::move(shares[dealer]), liars);
-        if (is_in) {
-            add_own_mask(masks_, session, dealer, secret, kernels::Sign::minus);
-            continue;
-        }
-        // The members still have their masks for the silo that left on the sum: as they put them there, with the other sign.
-        for (const std::uint32_t neighbour : session.neighbours_of(dealer)) {
-            if (!members.is_in[neighbour]) continue;
-            add_pair_mask(masks_, session, neighbour, dealer, secret, session.keys_of(neighbour).masking_key, kernels::Sign::minus);
-        }
-    }
 }
 
 }  // namespace silosum

@@ -63,8 +63,9 @@ public:
     /// has sent, seen: of the rank's part of each sum that is spread over ranks; both all zero for all but one of the rank's members.
     [[nodiscard]] crypto::Bytes tags(const std::vector<crypto::Bytes>& signatures, const SumTags& given, const SumTags& seen);
     /// Compares what all have given with all parts of the sums. messages: those of all from tags(). here: tags of the sums that every rank
-    /// has as a whole. Throws Refused(tampered).
-    void check_tags(const std::vector<crypto::Bytes>& messages, const SumTags& here);
+    /// has as a whole. Throws Refused(tampered). Returns what names tags and sums: releases are signed for it, so that no rank unmasks
+    /// others.
+    crypto::Bytes32 check_tags(const std::vector<crypto::Bytes>& messages, const SumTags& here);
     /// R5: for everybody: of each silo in the sum a share of its own mask, of each that left a share of its key, never both. signatures:
     /// the R4 messages of all, empty where one is missing.
     [[nodiscard]] crypto::Bytes unmask(const std::vector<crypto::Bytes>& signatures);
@@ -89,6 +90,7 @@ private:
     crypto::Secret<32> own_mask_;  // b
     crypto::Bytes32 coin_{};       // what this silo throws
     crypto::Bytes32 agreed_coin_{};
+    crypto::Bytes32 seen_sums_{};
     crypto::ExchangeKeys sealing_keys_;  // c
     crypto::ExchangeKeys masking_keys_;  // s
     crypto::Bytes sent_keys_;
@@ -98,35 +100,6 @@ private:
     MaskStreams masks_;
     std::map<std::uint32_t, std::map<std::uint64_t, std::uint64_t>> masked_;  // by vector: begin -> end
     SumMembers members_;
-};
-
-/// A share that a holder has released.
-struct GivenShare {
-    std::uint32_t holder = 0;
-    shamir::Share share;
-};
-
-/// R6, on any rank: rebuilds masks from the R5 messages and takes them off sums, slice by slice.
-class Unmasking {
-public:
-    /// releases[i]: the R5 message of silo i, empty where it is missing. Checks every rebuilt secret against what its silo promised.
-    /// Throws Refused where too few good shares are left.
-    Unmasking(const SecureSession& session, const SumMembers& members, const std::vector<crypto::Bytes>& releases);
-
-    /// words: the sum of the masked words of all members, from `first` on; afterwards the sum of their plain words.
-    template <class Word>
-    void take_off(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
-        masks_.apply(vector, first, words);
-    }
-    /// Pairs of a dealer and a holder whose share did not fit, in words.
-    [[nodiscard]] const std::vector<std::string>& complaints() const { return complaints_; }
-
-private:
-    [[nodiscard]] crypto::Secret<32> rebuild(const SecureSession& session, std::uint32_t dealer, bool is_in, std::vector<GivenShare> shares,
-                                             std::set<std::uint32_t>& liars);
-
-    MaskStreams masks_;
-    std::vector<std::string> complaints_;
 };
 
 }  // namespace silosum

@@ -50,9 +50,8 @@ void SecureTerms::check() const {
     for (const auto& vector : vectors) {
         need(ids.insert(vector.id).second, fmt::format("two vectors of number {}", vector.id));
         need(vector.ring_bits == 32 || vector.ring_bits == 64, fmt::format("words of {} bits: must be 32 or 64", vector.ring_bits));
-        need(vector.words <= kernels::KeyStream::most_bytes / (vector.ring_bits / 8),
-             fmt::format("a vector of {} words: a key stream has {}", vector.words,
-                         kernels::KeyStream::most_bytes / (vector.ring_bits / 8)));
+        const std::uint64_t most_words = kernels::KeyStream::most_bytes / (wants_tags ? 8 : vector.ring_bits / 8);
+        need(vector.words <= most_words, fmt::format("a vector of {} words: a key stream has {}", vector.words, most_words));
     }
 }
 

@@ -49,11 +49,10 @@ void SumTags::add(std::uint32_t vector, std::uint64_t first, std::span<const Wor
 template void SumTags::add(std::uint32_t, std::uint64_t, std::span<const std::uint32_t>);
 template void SumTags::add(std::uint32_t, std::uint64_t, std::span<const std::uint64_t>);
 
-void SumTags::add(const SumTags& other) {
-    for (std::size_t v = 0; v < rows_.size(); ++v) {
-        for (std::size_t s = 0; s < kernels::subsets; ++s) {
-            rows_[v][s] = wrapped(rows_[v][s] + other.rows_.at(v)[s], vectors_[v].ring_bits);
-        }
+void SumTags::add_to(Rows& rows, crypto::View bytes) const {
+    MessageReader reader(bytes);
+    for (std::size_t v = 0; v < vectors_.size(); ++v) {
+        for (std::uint64_t& sum : rows.at(v)) sum = wrapped(sum + reader.number<std::uint64_t>(), vectors_[v].ring_bits);
     }
 }
 
@@ -67,16 +66,6 @@ crypto::Bytes SumTags::bytes() const {
         for (const std::uint64_t sum : row) writer.number(sum);
     }
     return writer.bytes();
-}
-
-std::optional<SumTags> SumTags::from_bytes(const SecureSession& session, const crypto::Bytes32& coin, crypto::View bytes) {
-    SumTags tags(session, coin);
-    MessageReader reader(bytes);
-    for (Row& row : tags.rows_) {
-        for (std::uint64_t& sum : row) sum = reader.number<std::uint64_t>();
-    }
-    if (!reader.is_whole()) return std::nullopt;
-    return tags;
 }
 
 }  // namespace silosum

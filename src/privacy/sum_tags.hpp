@@ -5,8 +5,6 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -17,26 +15,24 @@
 namespace silosum {
 
 /// Of one rank's words, in all vectors of the session. A sum that was changed without knowing the coin has other tags with a probability
-/// of 1 - 2^-64.
+/// of 1 - 2^-64. A silo in the sum that works together with whoever changes it can sign tags that fit: to the sum that is as if it had
+/// given other words.
 class SumTags {
 public:
     using Row = std::array<std::uint64_t, kernels::subsets>;  // of one vector, modulo 2^32 or 2^64 as its words
+    using Rows = std::vector<Row>;                            // in the order of the session's vectors
 
     SumTags(const SecureSession& session, const crypto::Bytes32& coin);
 
     /// Adds words of a vector of the session from `first` on, a multiple of 16.
     template <class Word>
     void add(std::uint32_t vector, std::uint64_t first, std::span<const Word> words);
-    void add(const SumTags& other);
+    /// Adds these tags, or those of a message of size() bytes, to rows of the same session.
+    void add_to(Rows& rows) const { add_to(rows, bytes()); }
+    void add_to(Rows& rows, crypto::View bytes) const;
 
     [[nodiscard]] const crypto::Bytes32& coin() const { return coin_; }
-    /// In the order of the session's vectors.
-    [[nodiscard]] const std::vector<Row>& rows() const { return rows_; }
-    [[nodiscard]] bool operator==(const SumTags& other) const { return rows_ == other.rows_; }
-
     [[nodiscard]] crypto::Bytes bytes() const;
-    /// Nothing where the bytes are no tags of this session.
-    [[nodiscard]] static std::optional<SumTags> from_bytes(const SecureSession& session, const crypto::Bytes32& coin, crypto::View bytes);
     [[nodiscard]] static std::size_t size(const SecureSession& session);
 
 private:
@@ -45,7 +41,7 @@ private:
     std::vector<MaskedVector> vectors_;
     crypto::Bytes32 coin_{};
     std::vector<kernels::KeyStream> choices_;  // by place
-    std::vector<Row> rows_;
+    Rows rows_;
 };
 
 }  // namespace silosum

@@ -36,6 +36,10 @@ class Secure(harness.EndToEnd):
     def federation(self, silos, model="mlp", rows=400, standardise="none"):
         """Shards, keys and roster of so many silos, and a configuration that is secure by --exchange.secure true."""
         self.image_shards(silos, rows=rows)
+        self.make_identities()
+        return self.write_config(CONFIG.format(model=model, standardise=standardise))
+
+    def make_identities(self):
         names = [path.stem.removeprefix("silo-") for path in sorted((self.folder / "shards").glob("silo-*.h5"))]
         (self.folder / "keys").mkdir()
         entries = []
@@ -45,7 +49,6 @@ class Secure(harness.EndToEnd):
             entries.append(json.loads(result.out))
         (self.folder / "roster.json").write_text(json.dumps({"format": "silosum-roster", "version": 1, "silos": entries}))
         self.names = names
-        return self.write_config(CONFIG.format(model=model, standardise=standardise))
 
     def hashes(self, name):
         return [line["model_sha256"] for line in self.metrics(name)]
@@ -97,15 +100,20 @@ class SameBits(Secure):
         (self.folder / "rows.csv").write_text("\n".join(["x,y,label,silo", *rows]) + "\n")
         result = harness.run(["shard", "--from", f"csv:{self.folder / 'rows.csv'}", "--label", "label", "--split", "by:silo", "--out", self.folder / "shards"])
         self.assertEqual(result.code, 0, str(result))
+        self.make_identities()
         config = self.write_config(CONFIG.format(model="mlp", standardise="none"))
-        flags = ["--run.rounds", 2, "--local.epochs", 1000, "--local.deadline_s", 2, "--exchange.weights", "uniform"]
-        result = self.train(config, 2, "plain", flags)
-        self.assertIn('silo "slow" gives nothing to round 2: it did not end its training within local.deadline_s = 2', result.err)
-        self.secure(config, 2, "secure", *flags, "--exchange.identities", "throwaway")
+        flags = ["--run.rounds", 2, "--exchange.weights", "uniform", "--local.epochs", 300]
+        late = [*flags, "--local.deadline_s", 3]
+        result = self.train(config, 2, "plain", late)
+        self.assertIn('silo "slow" gives nothing to round 2: it did not end its training within local.deadline_s', result.err)
+        self.secure(config, 2, "secure", *late)
         self.assertEqual(self.hashes("secure"), self.hashes("plain"))
         self.assertEqual([line["trained"] for line in self.metrics("secure")], [4, 4])
         losses = {row["silo"]: row["loss"] for row in self.metrics("plain")[1]["train_losses"]}
         self.assertEqual([silo for silo, loss in losses.items() if loss is None], ["slow"])
+        # The same rounds again, without a deadline: the ledgers know who gave something and who did not.
+        self.secure(config, 3, "again", *flags)
+        self.assertEqual(self.hashes("again"), self.hashes("plain"))
 
     def test_silos_that_leave_at_random_steps(self):
         config = self.federation(7)

@@ -62,7 +62,7 @@ void run(Loopback& fed, const Attack& attack) {
     }
     fed.release(none(silos));
     if (place == 5) attack.apply(fed.releases[silo]);
-    Unmasking unmasking(*fed.session, fed.members, fed.releases);
+    Unmasking unmasking(*fed.session, fed.members, fed.releases, fed.sums);
     unmasking.take_off(1, 0, std::span(sums.masked));
     // An empty entry makes a member one that left: its words are in this sum then, which check words would tell.
     must(sums.masked == sums.plain || !fed.members.is_in[silo]);

@@ -106,6 +106,14 @@ TEST_F(LedgerFile, AMissingEmptyOrOpenOneIsRefused) {
     std::filesystem::permissions(file_, std::filesystem::perms::group_write, std::filesystem::perm_options::remove);
     std::filesystem::create_symlink(file_, folder_ / "link.ledger");
     EXPECT_THAT(message_of<RuntimeError>([&] { (void)Ledger::in_file(folder_ / "link.ledger"); }), HasSubstr("cannot open"));
+    const std::string whole = text();
+    const std::size_t first = whole.find('\n') + 1;
+    const std::size_t second = whole.find('\n', first) + 1;
+    for (const std::string& other : {std::string("\n"), "\n" + whole, whole + "\n", whole.substr(0, first) + whole.substr(second),
+                                     whole.substr(first), whole.substr(0, first) + "\n" + whole.substr(first)}) {
+        std::ofstream(file_, std::ios::binary) << other;
+        EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_); }), HasSubstr("was changed in line")) << other;
+    }
     std::filesystem::resize_file(file_, 0);
     EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_); }), HasSubstr("is empty"));
 }

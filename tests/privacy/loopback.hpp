@@ -8,7 +8,7 @@
 #include <gmock/gmock.h>
 
 #include "privacy/message.hpp"
-#include "privacy/secure_party.hpp"
+#include "privacy/unmasking.hpp"
 #include "support/fixed_entropy.hpp"
 
 namespace silosum {
@@ -76,7 +76,7 @@ struct Loopback {
         }
     }
     void check_tags() {
-        for (auto& party : parties) party->check_tags(tags, SumTags(*session, coin_of(*session, members, signatures)));
+        for (auto& party : parties) sums = party->check_tags(tags, SumTags(*session, coin_of(*session, members, signatures)));
     }
     void release(const std::vector<bool>& is_gone) {
         for (std::uint32_t silo = 0; silo < terms.silos; ++silo) {
@@ -93,6 +93,7 @@ struct Loopback {
     std::shared_ptr<const SecureSession> session;
     std::vector<Letter> letters;
     SumMembers members;
+    crypto::Bytes32 sums{};
 };
 
 inline constexpr std::uint64_t words32 = 100;

@@ -325,7 +325,7 @@ struct Releasing : Masking {
         auto shares = crypto::Bytes(fed.releases[0].begin(), fed.releases[0].end() - 64);
         shares[2 * 45 + 5] ^= 1;
         MessageWriter part;
-        part.label("silosum/v1/release").field(fed.session->id()).number(std::uint32_t{0}).field(shares);
+        part.label("silosum/v1/release").field(fed.session->id()).number(std::uint32_t{0}).field(crypto::Bytes32{}).field(shares);
         fed.releases[0] = MessageWriter().field(shares).field(crypto::sign(fed.identities[0], part.bytes())).bytes();
     }
 };
@@ -340,8 +340,9 @@ TEST_F(Releasing, FindsTheWrongShareAndSumsWithoutIt) {
 
 // Silos that release nothing but wrong shares are found out in a federation of any size.
 TEST(SecureParty, SumsWithoutTheSharesOfThoseWhoLieAboutAll) {
-    for (const std::uint32_t silos : {10U, 13U, 40U}) {
-        for (const std::vector<std::uint32_t>& liars : {std::vector<std::uint32_t>{0}, {3}, {silos - 1}, {0, 1}, {1, 2, silos - 1}}) {
+    for (const std::uint32_t silos : {10U, 15U, 31U}) {
+        for (const std::vector<std::uint32_t>& liars :
+             {std::vector<std::uint32_t>{0}, {3}, {silos - 1}, {0, 4}, {0, silos / 3}, {1, 5, silos - 1}}) {
             Loopback fed(terms_of(silos));
             fed.begin();
             fed.enter(none(silos));
@@ -352,7 +353,7 @@ TEST(SecureParty, SumsWithoutTheSharesOfThoseWhoLieAboutAll) {
                 auto shares = crypto::Bytes(fed.releases[liar].begin(), fed.releases[liar].end() - 64);
                 for (std::uint32_t dealer = 0; dealer < silos; ++dealer) shares[45 * dealer + 5] ^= 1;
                 MessageWriter part;
-                part.label("silosum/v1/release").field(fed.session->id()).number(liar).field(shares);
+                part.label("silosum/v1/release").field(fed.session->id()).number(liar).field(crypto::Bytes32{}).field(shares);
                 fed.releases[liar] = MessageWriter().field(shares).field(crypto::sign(fed.identities[liar], part.bytes())).bytes();
             }
             Unmasking unmasking(*fed.session, fed.members, fed.releases);
