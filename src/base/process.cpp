@@ -64,8 +64,12 @@ void watch_stop_signals() {
 }
 
 void keep_memory_private() {
-    const rlimit none{0, 0};
-    require<RuntimeError>(::setrlimit(RLIMIT_CORE, &none) == 0, "core dumps cannot be switched off: {}", std::strerror(errno));
+    // 1 byte rather than 0: Linux asks programs that collect dumps (systemd-coredump, apport) whatever the limit, but for 1 (core(5)).
+    rlimit limit{};
+    bool is_set = ::getrlimit(RLIMIT_CORE, &limit) == 0;
+    if (limit.rlim_max > 0) limit = {1, 1};
+    is_set = is_set && ::setrlimit(RLIMIT_CORE, &limit) == 0;
+    require<RuntimeError>(is_set, "core dumps cannot be switched off: {}", std::strerror(errno));
 }
 
 int stop_signal() {

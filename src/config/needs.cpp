@@ -22,6 +22,7 @@ std::size_t exchange_bytes(const RunConfig& config, std::size_t parameters, std:
     const std::size_t all_words = static_cast<std::size_t>(ranks) * slices.largest() * word;
     std::size_t bytes = slices.largest() * sizeof(double) + std::min<std::size_t>(config.exchange.chunk_kib * 1024, all_words) * 4;
     if (hosted > 1) bytes += parameters * word;
+    if (config.exchange.integrity == "tags") bytes += parameters * word;  // what was sent, until it is tagged
     if (hosted > 1 && config.exchange.range == "agreed") bytes += hosted * parameters * sizeof(float);
     return bytes;
 }

@@ -8,6 +8,7 @@
 #include "base/buffer.hpp"
 #include "comm/slice_pipeline.hpp"
 #include "exchange/secure_attempt.hpp"
+#include "privacy/update_tag.hpp"
 
 namespace silosum {
 
@@ -64,41 +65,41 @@ public:
         return result;
     }
 
-    RingResult reduce_masked(SecureAttempt& attempt, const std::optional<EncodedUpdate>& streamed, std::span<double> masked,
+    RingResult reduce_masked(SecureAttempt& attempt, const std::optional<EncodedUpdate>& streamed, UpdateTag* tag, std::span<double> masked,
                              PhaseClock& clock) override {
         RingResult result;
         PhaseTime encoding;
+        PhaseTime tagging;
         PhaseTime masking;
         const PhaseTime start{wall_seconds(), cpu_seconds()};
         const std::size_t own = slices_.begin(communicator_.rank());
         Word* const sums = words_in(masked);
         checks_.clear();
         const auto source = [&](std::size_t begin, std::size_t n, Word* scratch) -> const Word* {
+            Laps laps;
             // Words are made and hidden in the caches, piece by piece, and only then leave for where others read them.
             for (std::size_t first = 0; first < n; first += hidden_length) {
                 const std::size_t size = std::min(hidden_length, n - first);
-                timed(encoding, [&] {
-                    if (streamed) {
-                        encode_chunk(*streamed, begin + first, size, hidden_.data(), result.count, kernels::Store::write);
-                    } else if (has_words_) {
-                        std::copy_n(words_.data() + begin + first, size, hidden_.data());
-                    } else {
-                        std::fill_n(hidden_.data(), size, Word{0});
-                    }
-                    return 0;
-                });
-                timed(masking, [&] {
-                    attempt.hide(payload_vector, begin + first, std::span<Word>(hidden_.data(), size));
-                    const Word* const from = hidden_.data();
-                    kernels::sum_words(size, 1, &from, scratch + first, store_);
-                    return 0;
-                });
+                if (streamed) {
+                    encode_chunk(*streamed, begin + first, size, hidden_.data(), result.count, kernels::Store::write);
+                } else if (has_words_) {
+                    std::copy_n(words_.data() + begin + first, size, hidden_.data());
+                } else {
+                    std::fill_n(hidden_.data(), size, Word{0});
+                }
+                laps.add_to(encoding);
+                if (streamed && tag != nullptr) {
+                    tag->see(begin + first, streamed->local.subspan(begin + first, size));
+                    laps.add_to(tagging);
+                }
+                attempt.hide(payload_vector, begin + first, std::span<Word>(hidden_.data(), size));
+                const Word* const from = hidden_.data();
+                kernels::sum_words(size, 1, &from, scratch + first, store_);
+                laps.add_to(masking);
             }
-            timed(masking, [&] {
-                std::fill_n(scratch + n, check_words, static_cast<Word>(attempt.hosted_members()));
-                attempt.hide(payload_vector, first_check(begin), std::span<Word>(scratch + n, check_words));
-                return 0;
-            });
+            std::fill_n(scratch + n, check_words, static_cast<Word>(attempt.hosted_members()));
+            attempt.hide(payload_vector, first_check(begin), std::span<Word>(scratch + n, check_words));
+            laps.add_to(masking);
             return scratch;
         };
         const auto sink = [&](std::size_t begin, std::size_t n, std::span<const Word* const> parts) {
@@ -109,10 +110,12 @@ public:
             kernels::sum_words(check_words, moved_.size(), moved_.data(), checks_.back().second.data());
         };
         result.bytes_sent = pipeline_.run(attempt.gives(), source, sink);
-        clock.add("encode", encoding);
-        clock.add("mask", masking);
-        clock.add("wire",
-                  {wall_seconds() - start.wall - encoding.wall - masking.wall, cpu_seconds() - start.cpu - encoding.cpu - masking.cpu});
+        PhaseTime wire{wall_seconds() - start.wall, cpu_seconds() - start.cpu};
+        for (const auto& [phase, time] : {std::pair("encode", encoding), std::pair("tag", tagging), std::pair("mask", masking)}) {
+            clock.add(phase, time);
+            wire += {-time.wall, -time.cpu};
+        }
+        clock.add("wire", wire);
         return result;
     }
 
@@ -136,17 +139,14 @@ public:
         }
         // Words lie at the end of the memory of the means that they become: piece by piece, no mean covers a word that is still needed.
         const Word* const sums = words_in(std::span<const double>(mean));
-        for (std::size_t first = 0; first < mean.size(); first += piece_length) {
-            const std::size_t n = std::min(piece_length, mean.size() - first);
-            timed(unmasking_time, [&] {
-                std::copy_n(sums + first, n, sum_.data());
-                unmasking.take_off(payload_vector, own + first, std::span<Word>(sum_.data(), n));
-                return 0;
-            });
-            timed(decoding, [&] {
-                result.largest = std::max(result.largest, kernels::decode_mean(n, sum_.data(), unit, weight_sum, mean.data() + first));
-                return 0;
-            });
+        Laps laps;
+        for (std::size_t first = 0; first < mean.size(); first += hidden_length) {
+            const std::size_t n = std::min(hidden_length, mean.size() - first);
+            std::copy_n(sums + first, n, hidden_.data());
+            unmasking.take_off(payload_vector, own + first, std::span<Word>(hidden_.data(), n));
+            laps.add_to(unmasking_time);
+            result.largest = std::max(result.largest, kernels::decode_mean(n, hidden_.data(), unit, weight_sum, mean.data() + first));
+            laps.add_to(decoding);
         }
         clock.add("unmask", unmasking_time);
         clock.add("decode", decoding);
@@ -166,7 +166,7 @@ private:
     }
 
     static constexpr std::size_t cached_bytes = std::size_t{16} << 20;  // words of a larger model do not stay in the caches
-    static constexpr std::size_t hidden_length = 16384;                 // words that are hidden at a time, in the second-level cache
+    static constexpr std::size_t hidden_length = 32768;                 // words that are hidden at a time, in the second-level cache
     static constexpr std::size_t piece_length = 2048;                   // words and means of a piece stay in the first-level cache
 
     template <class Action>

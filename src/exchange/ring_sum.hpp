@@ -30,6 +30,7 @@ struct RingResult {
 
 class SecureAttempt;
 class SumTags;
+class UpdateTag;
 class Unmasking;
 
 class RingSum {
@@ -48,9 +49,9 @@ public:
 
     /// Collective, for rings made for masks. The sum of all words stays in `masked`, this rank's slice of the mean to be, hidden under
     /// masks. Every chunk travels with check words, of which each silo in the sum gives 1, at the places of the same stream that follow
-    /// those of all coordinates. Adds the phases encode, mask and wire.
-    virtual RingResult reduce_masked(SecureAttempt& attempt, const std::optional<EncodedUpdate>& streamed, std::span<double> masked,
-                                     PhaseClock& clock) = 0;
+    /// those of all coordinates. tag: where given, sees the streamed update. Adds the phases encode, tag, mask and wire.
+    virtual RingResult reduce_masked(SecureAttempt& attempt, const std::optional<EncodedUpdate>& streamed, UpdateTag* tag,
+                                     std::span<double> masked, PhaseClock& clock) = 0;
     /// Adds the tags of what reduce_masked() left in `masked`. Local.
     virtual void tag_sums(std::span<const double> masked, SumTags& tags) const = 0;
     /// Takes the masks off and decodes in place, as reduce() does. Local. Throws Refused where check words do not count `members` silos.

@@ -39,20 +39,21 @@ crypto::Bytes32 context_of(const SumTerms& terms) {
     return SumContext{terms.model_hash, terms.purpose}.hash();
 }
 
-WordsTag tag_for(SecureGroup& group, const SumTerms& terms, std::uint32_t silo) {
+crypto::Secret<32> tag_key_of(const SecureGroup& group, const SumTerms& terms, std::uint32_t silo) {
     // Under another roster, or with other settings, the same words are another gift.
     const auto salt = crypto::sha256({terms.settings_hash, group.roster_hash()});
-    return WordsTag(group.identities().at(silo).tag_key(context_of(terms), salt));
+    return group.identity_of(silo).tag_key(context_of(terms), salt);
 }
 
 SecureAttempt::SecureAttempt(SecureGroup& group, const SumTerms& terms, const std::map<std::uint32_t, Gift>& gifts,
-                             const Rehearsal& rehearsal)
+                             const Rehearsal& rehearsal, std::uint32_t before)
     : group_(group),
       terms_(terms),
       rehearsal_(rehearsal),
       context_(context_of(terms)),
       gifts_(gifts),
-      is_absent_(group.roster().size(), false) {
+      is_absent_(group.roster().size(), false),
+      number_(before) {
     for (std::uint32_t silo = 0; silo < is_absent_.size(); ++silo) is_absent_[silo] = is_gone(silo, LeaveStep::keys);
     run_keys();
     enter();
@@ -157,10 +158,8 @@ void SecureAttempt::enter() {
             party->take_shares(own);
         }
     };
-    entries_ = from_all(LeaveStep::entry, take_shares, [&](std::uint32_t silo, SecureParty& party) {
-        group_.identities().at(silo).ledger.enter(context_, gifts_.at(silo).tag);
-        return party.enter(gifts_.at(silo).has_trained);
-    });
+    entries_ = from_all(LeaveStep::entry, take_shares,
+                        [&](std::uint32_t silo, SecureParty& party) { return party.enter(gifts_.at(silo).has_trained); });
     gives_.assign(static_cast<std::size_t>(group_.communicator().size()), false);
     // Before any word is sent: from there on no rank may stay behind.
     succeed_on_all(group_.communicator(), [&] {
@@ -225,6 +224,12 @@ void SecureAttempt::check_counts() const {
             fmt::format("with the sums before, the sum over these silos would show how many samples {} has; exchange.count_leak = "
                         "accept allows it, exchange.weights = uniform sums no counts",
                         name));
+    }
+}
+
+void SecureAttempt::record() {
+    for (const auto& [silo, party] : parties_) {
+        if (!is_gone(silo, LeaveStep::entry)) group_.identities().at(silo).ledger.enter(context_, gifts_.at(silo).tag);
     }
 }
 

@@ -30,19 +30,20 @@ struct SumTerms {
 /// What a hosted silo gives.
 struct Gift {
     bool has_trained = false;
-    WordsTag::Value tag{};  // of all that decides its words, from tag_for()
+    WordsTag::Value tag{};  // of all that decides its words, under tag_key_of(); before the sum only where the ledger knows it
 };
 /// What the ledgers know the sum by.
 [[nodiscard]] crypto::Bytes32 context_of(const SumTerms& terms);
-/// The tag of what a hosted silo gives to this sum, to be fed with all that decides its words.
-[[nodiscard]] WordsTag tag_for(SecureGroup& group, const SumTerms& terms, std::uint32_t silo);
+/// The key of the tag of what a hosted silo gives to this sum; a silo that gives nothing has the tag of no words.
+[[nodiscard]] crypto::Secret<32> tag_key_of(const SecureGroup& group, const SumTerms& terms, std::uint32_t silo);
 
 class SecureAttempt {
 public:
     /// Collective: R0 to the entries of R3; begun anew without a silo that is gone before its shares are out. gifts: by id, of every hosted
-    /// silo; they, and the rehearsal, must outlive it. Throws the same AgreedError on all ranks where anything is refused: no share has
-    /// left then, nor a word.
-    SecureAttempt(SecureGroup& group, const SumTerms& terms, const std::map<std::uint32_t, Gift>& gifts, const Rehearsal& rehearsal);
+    /// silo; they, and the rehearsal, must outlive it. before: attempts at this sum before. Throws the same AgreedError on all ranks where
+    /// anything is refused: no share has left then, nor a word.
+    SecureAttempt(SecureGroup& group, const SumTerms& terms, const std::map<std::uint32_t, Gift>& gifts, const Rehearsal& rehearsal,
+                  std::uint32_t before = 0);
 
     [[nodiscard]] const SumMembers& members() const { return members_; }
     [[nodiscard]] bool is_member(std::uint32_t silo) const { return members_.is_in[silo]; }
@@ -58,6 +59,8 @@ public:
         for (SecureParty* party : hosted_members_) party->mask(vector, first, words);
         if (group_.wants_tags() && !hosted_members_.empty()) keep<Word>(vector, first, words);
     }
+    /// Writes to the ledgers what the hosted silos give, by the tags of their gifts: before the last of their words leaves. Local.
+    void record();
     /// Adds the tags of masked sums: of this rank's part of those that are spread over ranks, and of those that it has as a whole.
     using TagSums = std::function<void(SumTags& part, SumTags& whole)>;
     /// Collective: R4 to R6, after the last word. What takes the masks off the sums. tag_sums is called where tags are wanted, with the

@@ -28,7 +28,7 @@ public:
     [[nodiscard]] const std::vector<RosterEntry>& roster() const { return roster_; }
     [[nodiscard]] const crypto::Bytes32& roster_hash() const { return roster_hash_; }
     [[nodiscard]] std::map<std::uint32_t, Identity>& identities() { return identities_; }
-    [[nodiscard]] const Ledger& ledger_of(std::uint32_t silo) const { return identities_.at(silo).ledger; }
+    [[nodiscard]] const Identity& identity_of(std::uint32_t silo) const { return identities_.at(silo); }
     [[nodiscard]] const SecurePlan& plan() const { return plan_; }
     [[nodiscard]] kernels::Cipher cipher() const { return cipher_; }
     [[nodiscard]] bool wants_tags() const { return wants_tags_; }

@@ -46,6 +46,7 @@ void SecureSum::begin(const Round& round) {
     Exchange::begin(round);
     terms_ = terms(round);
     tails_.clear();
+    streamed_tag_.reset();
     clipped_ = 0;
 }
 
@@ -81,7 +82,8 @@ std::vector<double> SecureSum::numbers_of(const Update& update) const {
 
 double SecureSum::deadline_of(std::uint32_t silo, double configured_s) const {
     constexpr double at_once = 1e-9;
-    switch (group_.ledger_of(silo).recall(context_of(terms_), tag_for(group_, terms_, silo).value()).state) {
+    const auto nothing = WordsTag(tag_key_of(group_, terms_, silo)).value();
+    switch (group_.identity_of(silo).ledger.recall(context_of(terms_), nothing).state) {
         case Recollection::State::nothing:
             return configured_s;
         case Recollection::State::entered:
@@ -116,23 +118,12 @@ void SecureSum::add(const Update& update) {
         return;
     }
     if (tail.weight == 0) return;
-    // Once a silo has entered, all its words must follow: whether they can be made is found out before. Of two finite floats the difference
-    // is finite; a value less itself is not where the value is not.
-    constexpr std::size_t piece = 4096;
-    WordsTag tag = tag_for(group_, terms_, update.silo);
-    const bool is_finite = clock_.measure("tag", [&] {
-        for (std::size_t first = 0; first < update.local.size(); first += piece) {
-            const std::size_t n = std::min(piece, update.local.size() - first);
-            if (!std::isfinite(kernels::largest_difference(n, update.local.data() + first, update.local.data() + first))) return false;
-            tag.add(std::as_bytes(update.local.subspan(first, n)));
-        }
-        tag.add(std::as_bytes(std::span(&tail.weight, 1)));
-        tag.add(std::as_bytes(std::span(&tail.steps, 1)));
-        tag.add(std::as_bytes(std::as_const(tail.numbers).words()));
-        return true;
-    });
-    if (!is_finite) return fail(update.silo, RuntimeError(divergence(update.silo, 0)));
-    tail.tag = tag.value();
+    // An update that is streamed is tagged, and seen to be finite, while it is encoded: unless the ledger has to be asked about it before.
+    if (expected_ == 1 && !group_.identity_of(update.silo).ledger.knows(context_of(terms_))) {
+        streamed_tag_.emplace(tag_key_of(group_, terms_, update.silo), update.local.size());
+    } else if (!clock_.measure("tag", [&] { return tag_now(update, tail); })) {
+        return fail(update.silo, RuntimeError(divergence(update.silo, 0)));
+    }
 
     Waiting waiting{.silo = update.silo, .weight = tail.weight, .local = update.local, .global = update.global, .copy = {}};
     if (expected_ == 1) {
@@ -141,6 +132,25 @@ void SecureSum::add(const Update& update) {
         clipped_ += clock_.measure("encode", [&] { return ring_->add(with_settings(waiting)).clipped; });
     }
     tails_[update.silo] = std::move(tail);  // last: from here on it is in the sum
+}
+
+std::vector<std::byte> SecureSum::Tail::bytes() const {
+    std::vector<std::uint64_t> all{weight, steps};
+    all.insert(all.end(), numbers.words().begin(), numbers.words().end());
+    const auto bytes = std::as_bytes(std::span(all));
+    return {bytes.begin(), bytes.end()};
+}
+
+// False where the update is not finite. Of two finite floats the difference is finite; a value less itself is not where the value is not.
+bool SecureSum::tag_now(const Update& update, Tail& tail) const {
+    UpdateTag tag(tag_key_of(group_, terms_, update.silo), update.local.size());
+    for (std::size_t first = 0; first < update.local.size(); first += UpdateTag::block) {
+        const auto values = update.local.subspan(first, std::min(UpdateTag::block, update.local.size() - first));
+        if (!std::isfinite(kernels::largest_difference(values.size(), values.data(), values.data()))) return false;
+        tag.see(first, values);
+    }
+    tail.tag = tag.value(update.local, tail.bytes());
+    return true;
 }
 
 // The silo names itself, and does not join.
@@ -154,22 +164,19 @@ void SecureSum::fail(std::uint32_t silo, const Error& /*error*/) {
 
 Aggregate SecureSum::finish(const Round& /*round*/) {
     clock_.measure("wait", [&] { agree_on_error(communicator_, error_); });
-    std::map<std::uint32_t, Gift> gifts;
-    succeed_on_all(communicator_, [&] {
-        for (const std::uint32_t silo : setup_.hosted) {
-            const auto given = tails_.find(silo);
-            gifts[silo] = given == tails_.end() ? Gift{false, tag_for(group_, terms_, silo).value()} : Gift{true, given->second.tag};
-        }
-    });
-    std::optional<SecureAttempt> attempt;
-    clock_.measure("keys", [&] { attempt.emplace(group_, terms_, gifts, rehearsal_); });
-
     Aggregate aggregate = empty_aggregate();
-    std::optional<EncodedUpdate> streamed;
-    if (!waiting_.empty()) streamed = with_settings(waiting_.front());
-    const RingResult words = ring_->reduce_masked(*attempt, streamed, aggregate.mean, clock_);
-    bytes_sent_ += words.bytes_sent;
-    auto tail = clock_.measure("wire", [&] { return sum_tail(*attempt, clipped_ + words.count.clipped); });
+    std::map<std::uint32_t, Gift> gifts;
+    std::optional<SecureAttempt> attempt;
+    RingResult words;
+    do {
+        succeed_on_all(communicator_, [&] { gifts = all_gifts(); });
+        clock_.measure("keys", [&] { attempt.emplace(group_, terms_, gifts, rehearsal_, attempt ? attempt->attempts() : 0); });
+        std::optional<EncodedUpdate> streamed;
+        if (!waiting_.empty()) streamed = with_settings(waiting_.front());
+        words = ring_->reduce_masked(*attempt, streamed, streamed_tag_ ? &*streamed_tag_ : nullptr, aggregate.mean, clock_);
+        bytes_sent_ += words.bytes_sent;
+    } while (!is_finite_everywhere(words));
+    auto tail = clock_.measure("wire", [&] { return sum_tail(*attempt, gifts, clipped_ + words.count.clipped); });
 
     std::optional<Unmasking> unmasking;
     clock_.measure("agree", [&] {
@@ -201,7 +208,33 @@ Aggregate SecureSum::finish(const Round& /*round*/) {
     return aggregate;
 }
 
-std::vector<std::uint64_t> SecureSum::sum_tail(SecureAttempt& attempt, std::uint64_t clipped_coordinates) {
+std::map<std::uint32_t, Gift> SecureSum::all_gifts() const {
+    std::map<std::uint32_t, Gift> gifts;
+    for (const std::uint32_t silo : setup_.hosted) {
+        const auto given = tails_.find(silo);
+        const bool gives = given != tails_.end();
+        gifts[silo] = {gives, gives ? given->second.tag : WordsTag(tag_key_of(group_, terms_, silo)).value()};
+    }
+    return gifts;
+}
+
+// Where a streamed update was found not to be, its silo gives nothing: the attempt is given up, with masks that were never taken off, and
+// begun anew.
+bool SecureSum::is_finite_everywhere(const RingResult& words) {
+    std::uint64_t diverged = words.count.not_finite > 0 ? 1 : 0;
+    if (diverged > 0) {
+        const std::uint32_t silo = waiting_.front().silo;
+        fail(silo, RuntimeError(divergence(silo, 0)));
+        tails_.erase(silo);
+        waiting_.clear();
+        streamed_tag_.reset();
+    }
+    all_reduce_max(communicator_, std::span<std::uint64_t>(&diverged, 1));
+    return diverged == 0;
+}
+
+std::vector<std::uint64_t> SecureSum::sum_tail(SecureAttempt& attempt, std::map<std::uint32_t, Gift>& gifts,
+                                               std::uint64_t clipped_coordinates) {
     std::vector<std::uint64_t> sum(counters + setup_.numbers * exact_limbs, 0);
     sum[present] = attempt.hosted_members();
     sum[clipped] = clipped_coordinates;
@@ -212,7 +245,14 @@ std::vector<std::uint64_t> SecureSum::sum_tail(SecureAttempt& attempt, std::uint
         const auto words = tail.numbers.words();
         for (std::size_t i = 0; i < words.size(); ++i) sum[counters + i] += words[i];
     }
-    succeed_on_all(communicator_, [&] { attempt.hide(tail_vector, 0, std::span<std::uint64_t>(sum)); });
+    succeed_on_all(communicator_, [&] {
+        if (streamed_tag_) {
+            const Waiting& update = waiting_.front();
+            gifts.at(update.silo).tag = streamed_tag_->value(update.local, tails_.at(update.silo).bytes());
+        }
+        attempt.record();
+        attempt.hide(tail_vector, 0, std::span<std::uint64_t>(sum));
+    });
     all_reduce_sum(communicator_, std::span<std::uint64_t>(sum));
     return sum;
 }

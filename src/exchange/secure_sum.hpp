@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "exchange/exchange.hpp"
 #include "exchange/secure_attempt.hpp"
+#include "privacy/update_tag.hpp"
 
 namespace silosum {
 
@@ -31,17 +33,22 @@ private:
         std::uint64_t steps = 0;
         ExactNumbers numbers;
         WordsTag::Value tag{};
+        [[nodiscard]] std::vector<std::byte> bytes() const;  // of what is summed of it
     };
 
     void take_model(const Parameters& global) override;
     [[nodiscard]] SumTerms terms(const Round& round) const;
-    [[nodiscard]] std::vector<std::uint64_t> sum_tail(SecureAttempt& attempt, std::uint64_t clipped);
+    [[nodiscard]] bool tag_now(const Update& update, Tail& tail) const;
+    [[nodiscard]] std::map<std::uint32_t, Gift> all_gifts() const;
+    [[nodiscard]] bool is_finite_everywhere(const RingResult& words);
+    [[nodiscard]] std::vector<std::uint64_t> sum_tail(SecureAttempt& attempt, std::map<std::uint32_t, Gift>& gifts, std::uint64_t clipped);
     [[nodiscard]] std::vector<double> numbers_of(const Update& update) const;
 
     SecureGroup& group_;
     SumTerms terms_;
     std::uint64_t clipped_ = 0;
-    std::map<std::uint32_t, Tail> tails_;  // of hosted silos that have trained, by id
+    std::map<std::uint32_t, Tail> tails_;    // of hosted silos that have trained, by id
+    std::optional<UpdateTag> streamed_tag_;  // of an update that is tagged while it is encoded
 };
 
 }  // namespace silosum

@@ -46,7 +46,7 @@ public:
         std::map<std::uint32_t, Gift> gifts;
         for (const auto& [silo, identity] : group_.identities()) {
             const auto given = words.find(silo);
-            WordsTag tag = tag_for(group_, its_terms, silo);
+            WordsTag tag(tag_key_of(group_, its_terms, silo));
             if (given != words.end()) tag.add(std::as_bytes(std::span(given->second)));
             gifts[silo] = {given != words.end(), tag.value()};
         }
@@ -61,7 +61,10 @@ public:
             const auto& given = words.at(silo);
             for (std::size_t i = 0; i < length; ++i) total[counters + i] += given[i];
         }
-        succeed_on_all(group_.communicator(), [&] { attempt.hide(vector_id, 0, std::span<std::uint64_t>(total)); });
+        succeed_on_all(group_.communicator(), [&] {
+            attempt.record();
+            attempt.hide(vector_id, 0, std::span<std::uint64_t>(total));
+        });
         all_reduce_sum(group_.communicator(), std::span<std::uint64_t>(total));
         Unmasking unmasking =
             attempt.finish([&](SumTags&, SumTags& whole) { whole.add(vector_id, 0, std::span<const std::uint64_t>(total)); });

@@ -57,6 +57,7 @@ crypto::Bytes32 SumContext::hash() const {
 struct WordsTag::State {
     EVP_MAC* mac = EVP_MAC_fetch(nullptr, "POLY1305", nullptr);
     EVP_MAC_CTX* context = EVP_MAC_CTX_new(mac);
+    crypto::Secret<32> key;
     State() = default;
     ~State() {
         EVP_MAC_CTX_free(context);
@@ -67,8 +68,8 @@ struct WordsTag::State {
 };
 
 WordsTag::WordsTag(const crypto::Secret<32>& key) : state_(std::make_unique<State>()) {
-    require<RuntimeError>(state_->context != nullptr && EVP_MAC_init(state_->context, key.view().data(), key.size(), nullptr) == 1,
-                          "OpenSSL offers no Poly1305");
+    state_->key = key.copy();
+    restart();
 }
 WordsTag::~WordsTag() = default;
 WordsTag::WordsTag(WordsTag&&) noexcept = default;
@@ -77,6 +78,12 @@ WordsTag& WordsTag::operator=(WordsTag&&) noexcept = default;
 void WordsTag::add(std::span<const std::byte> bytes) {
     require<RuntimeError>(EVP_MAC_update(state_->context, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()) == 1,
                           "OpenSSL's Poly1305 failed");
+}
+
+void WordsTag::restart() {
+    const auto key = state_->key.view();
+    require<RuntimeError>(state_->context != nullptr && EVP_MAC_init(state_->context, key.data(), key.size(), nullptr) == 1,
+                          "OpenSSL offers no Poly1305");
 }
 
 WordsTag::Value WordsTag::value() {

@@ -46,8 +46,10 @@ public:
     WordsTag(WordsTag&&) noexcept;
     WordsTag& operator=(WordsTag&&) noexcept;
     void add(std::span<const std::byte> bytes);
-    /// Ends it. Call once.
+    /// Ends it. Call once, until restart().
     [[nodiscard]] Value value();
+    /// Another tag under the same key.
+    void restart();
 
 private:
     struct State;
@@ -67,8 +69,10 @@ public:
     Ledger(Ledger&& other) noexcept;
     Ledger& operator=(Ledger&& other) noexcept;
 
+    /// Whether the silo has entered such a sum before.
+    [[nodiscard]] bool knows(const crypto::Bytes32& context) const { return entries_.contains(context); }
     [[nodiscard]] Recollection recall(const crypto::Bytes32& context, const WordsTag::Value& tag) const;
-    /// Before the first masked word leaves. On the disk when it returns.
+    /// Before the last masked word leaves. On the disk when it returns.
     void enter(const crypto::Bytes32& context, const WordsTag::Value& tag);
     /// Before the first share leaves. members: by number in the roster. counted: names of the silos whose sample counts are in the sum;
     /// none where it has no counts. On the disk when it returns.

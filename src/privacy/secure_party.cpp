@@ -299,7 +299,7 @@ crypto::Bytes SecureParty::unmask(const std::vector<crypto::Bytes>& signatures) 
     expect(terms_.wants_tags ? Step::members_and_sums_agreed : Step::members_agreed, "shares of masks");
     const crypto::Bytes part = members_part(*session_, members_);
     std::uint32_t agreeing = 0;
-    for (std::uint32_t silo = 0; silo < signatures.size() && silo < terms_.silos; ++silo) {
+    for (std::uint32_t silo = 0; silo < signatures.size() && silo < terms_.silos && agreeing < terms_.quorum(); ++silo) {
         if (signatures[silo].size() != (terms_.wants_tags && members_.is_in[silo] ? 96 : 64)) continue;
         agreeing += session_->is_signed(silo, part, MessageReader(signatures[silo]).field<64>()) ? 1 : 0;
     }

@@ -19,11 +19,12 @@ struct Relay {
     enum class Way { nothing, message, sum, silence };
     Way way = Way::nothing;
     int least_bytes = 0;
+    int from_end = 0;  // the byte that is spoilt; 0: the one in the middle
     bool has_struck = false;
 
     void spoil(Way at, void* bytes, int size) {
         if (at != way || size < least_bytes || has_struck) return;
-        static_cast<std::uint8_t*>(bytes)[size / 2] ^= 0x10;
+        static_cast<std::uint8_t*>(bytes)[from_end == 0 ? size / 2 : size - from_end] ^= 0x10;
         has_struck = true;
     }
 };
@@ -138,6 +139,14 @@ TEST_F(Tampering, ARankThatIsMadeSilentBelievesItself) {
 TEST_F(Tampering, IsNotNoticedWithoutTags) {
     c.config.integrity = "none";
     EXPECT_EQ(refusal(0, with_words), "");
+}
+
+// As it is where a mask is missing or of other terms: the words at the end of each message count silos.
+TEST_F(Tampering, CheckWordsTellWrongMasksAlsoWithoutTags) {
+    c.config.integrity = "none";
+    Relay with_check_words = with_words;
+    with_check_words.from_end = 7;
+    EXPECT_THAT(refusal(0, with_check_words), HasSubstr("do not count 5 silos: somebody has given other words or masks"));
 }
 
 TEST_F(Tampering, AnMpiThatDoesNotWrapIsRefused) {

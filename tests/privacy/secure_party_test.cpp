@@ -98,7 +98,7 @@ TEST(SecureParty, MasksCancelOnSparseGraphs) {
 // All words of the silos are 0: what is sent and every partial sum of it, as relays see them, must look like noise. Byte by byte,
 // 255 degrees of freedom; the limits are those of probability 1e-6 on either side (normal approximation, 4.75 deviations of 22.6).
 TEST(SecureParty, WhatIsSentAndEveryPartialSumLooksLikeNoise) {
-    constexpr std::uint64_t count = 1 << 16;
+    constexpr std::uint64_t count = 1 << 20;
     SecureTerms terms = terms_of(4);
     terms.vectors = {{1, 32, count}};
     Loopback fed(terms);
