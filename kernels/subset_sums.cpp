@@ -41,10 +41,14 @@ HWY_INLINE void add_sums(std::size_t groups, const Word* words, const std::uint6
                 sum3 = hn::Add(sum3, if_chosen(3));
             }
         }
-        sums[s] += hn::GetLane(hn::SumOfLanes(d, sum0));
-        sums[s + 1] += hn::GetLane(hn::SumOfLanes(d, sum1));
-        sums[s + 2] += hn::GetLane(hn::SumOfLanes(d, sum2));
-        sums[s + 3] += hn::GetLane(hn::SumOfLanes(d, sum3));
+        alignas(64) Word totals[4][subset_group] = {};
+        hn::Store(sum0, d, totals[0]);
+        hn::Store(sum1, d, totals[1]);
+        hn::Store(sum2, d, totals[2]);
+        hn::Store(sum3, d, totals[3]);
+        for (std::size_t i = 0; i < 4; ++i) {
+            for (const Word lane : totals[i]) sums[s + i] += lane;
+        }
     }
 }
 
