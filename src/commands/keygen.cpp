@@ -39,7 +39,6 @@ int run_keygen(const std::vector<std::string>& arguments) {
         fmt::print("{}{}", usage, fmt::streamed(options));
         return static_cast<int>(ExitCode::done);
     }
-    require<RuntimeError>(std::filesystem::is_directory(folder), "--folder {} is no folder", folder);
     const std::string entry = make_key_file(folder, silo, domain, valid_until, crypto::system_entropy());
     fmt::print(stderr, "wrote {} and its ledger beside it; keep them where nobody else can read it. The entry for the roster:\n",
                (std::filesystem::path(folder) / (silo + ".key")).string());

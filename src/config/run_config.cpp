@@ -74,6 +74,8 @@ std::string RunConfig::identity() const {
                                      "eval",
                                      "checkpoint",
                                      "data.shards",
+                                     "local.deadline_s",
+                                     "exchange.count_leak",
                                      "exchange.transport",
                                      "exchange.chunk_kib",
                                      "exchange.deadline_s"};

@@ -97,7 +97,9 @@ void ExchangeConfig::add_secure_to(Options& options) {
         .check([this] { return integrity == "tags" && !secure ? "needs exchange.secure = true: tags are of words under masks" : ""; });
     options
         .add("exchange.count_leak", &count_leak, "refuse",
-             "What to do with a sum of sample counts that, with those before, would show the count of one silo.")
+             "What to do with a sum of sample counts that, with those before, would show the count of one silo: refuse it, or accept that "
+             "it "
+             "is known from then on.")
         .one_of({"refuse", "accept"});
     options
         .add("exchange.rehearse_leaving", &rehearse_leaving, {},

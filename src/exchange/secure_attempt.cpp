@@ -221,9 +221,10 @@ void SecureAttempt::check_counts() const {
         }
         throw Refused(
             Refusal::counts_leak,
-            fmt::format("with the sums before, the sum over these silos would show how many samples {} has; exchange.count_leak = "
-                        "accept allows it, exchange.weights = uniform sums no counts",
-                        name));
+            fmt::format(
+                "with the sums before, also of earlier runs with these keys, the sum over these silos would show how many samples {} "
+                "has: let all silos take part, or accept it for good with exchange.count_leak = accept",
+                name));
     }
 }
 

@@ -89,9 +89,11 @@ void SecureGroup::take_roster(const ExchangeConfig& config, const std::vector<st
         }
         for (const std::uint32_t silo : hosted_) {
             Identity identity = Identity::in_folder(config.keys, names[silo]);
-            require<DataError>(crypto::equal(identity.keys.public_key, roster_[silo].public_key),
-                               "the key of silo \"{}\" in {} is not the one that the roster {} has for it", names[silo], config.keys,
-                               config.roster);
+            require<DataError>(
+                crypto::equal(identity.keys.public_key, roster_[silo].public_key),
+                "the key of silo \"{}\" in {} is not the one that the roster {} has for it: put there the entry that `silosum keygen` "
+                "printed with this key",
+                names[silo], config.keys, config.roster);
             identities_.emplace(silo, std::move(identity));
         }
     });

@@ -64,8 +64,9 @@ void LocalConfig::add_to(Options& options) {
         .add(
             "local.deadline_s", &deadline_s, 0, at_least(0),
             "Seconds that a silo may train in a round, looked at after every step. One that needs longer gives nothing to the round, which "
-            "goes on without it (a secure one where enough are left, or the run ends); which ones do depends on the machine, and with it "
-            "the model. 0: no limit.")
+            "goes on without it; which ones do depends on the machine, and with it the model. A secure run ends where too few are left, or "
+            "where the count of the one that is missing would show (exchange.count_leak; not with exchange.weights = uniform). 0: no "
+            "limit.")
         .check(
             [this] { return deadline_s > 0 && keeps_state() ? "does not go with local.state = keep: a state half way is no state" : ""; });
 }

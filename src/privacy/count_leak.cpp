@@ -49,12 +49,16 @@ void SummedSets::add_to(std::vector<Row>& rows, const std::vector<bool>& set) {
 }
 
 std::optional<std::uint32_t> SummedSets::exposed_by(const std::vector<bool>& set) const {
+    // A unit vector in the row space is a row of the reduced form itself.
+    const auto is_unit = [](const Row& row) { return std::count_if(row.begin(), row.end(), [](auto value) { return value != 0; }) == 1; };
+    std::vector<bool> is_known(set.size(), false);
+    for (const Row& row : rows_) {
+        if (is_unit(row)) is_known[first_of(row)] = true;
+    }
     std::vector<Row> rows = rows_;
     add_to(rows, set);
     for (const Row& row : rows) {
-        // A unit vector in the row space is a row of the reduced form itself.
-        if (std::count_if(row.begin(), row.end(), [](auto value) { return value != 0; }) == 1)
-            return static_cast<std::uint32_t>(first_of(row));
+        if (is_unit(row) && !is_known[first_of(row)]) return static_cast<std::uint32_t>(first_of(row));
     }
     return std::nullopt;
 }

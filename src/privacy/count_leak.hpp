@@ -11,7 +11,8 @@ namespace silosum {
 class SummedSets {
 public:
     /// A silo whose count would follow from the sums over all sets so far and this one: whose unit vector would lie in the row space of the
-    /// matrix over the rational numbers (worked out modulo 2^61 - 1). Nothing where no silo's would. All sets have the same length.
+    /// matrix over the rational numbers (worked out modulo 2^61 - 1), and did not before. Nothing where no silo's would. All sets have the
+    /// same length.
     [[nodiscard]] std::optional<std::uint32_t> exposed_by(const std::vector<bool>& set) const;
     void add(const std::vector<bool>& set);
 

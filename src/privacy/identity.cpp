@@ -1,6 +1,7 @@
 #include "privacy/identity.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <ctime>
 #include <fstream>
 #include <set>
@@ -34,13 +35,17 @@ std::shared_ptr<void> held(int file) {
     return {nullptr, [file](void*) { ::close(file); }};
 }
 
+// A day of the calendar as YYYY-MM-DD.
 bool is_date(const std::string& text) {
     if (text.size() != 10) return false;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const bool is_dash = i == 4 || i == 7;
         if (is_dash ? text[i] != '-' : text[i] < '0' || text[i] > '9') return false;
     }
-    return true;
+    const std::chrono::year_month_day day{std::chrono::year(std::stoi(text.substr(0, 4))),
+                                          std::chrono::month(static_cast<unsigned>(std::stoi(text.substr(5, 2)))),
+                                          std::chrono::day(static_cast<unsigned>(std::stoi(text.substr(8, 2))))};
+    return day.ok();
 }
 
 void check_silo_name(const std::string& silo) {
@@ -61,8 +66,8 @@ Identity Identity::in_folder(const std::filesystem::path& folder, const std::str
     check_silo_name(silo);
     const auto path = folder / (silo + ".key");
     const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    require<DataError>(file >= 0, "cannot read the key of silo \"{}\", {}: {}; make one with `silosum keygen`", silo, path.string(),
-                       reason());
+    require<DataError>(file >= 0, "cannot read the key of silo \"{}\", {}: {}{}", silo, path.string(), reason(),
+                       errno == ENOENT ? "; make one with `silosum keygen`" : "");
     Identity identity;
     identity.lock_ = held(file);
     struct stat status {};
@@ -87,7 +92,7 @@ Identity Identity::in_folder(const std::filesystem::path& folder, const std::str
     identity.silo = silo;
     identity.keys = crypto::signing_keys_from(crypto::Secret<32>::copy_of(*seed));
     crypto::wipe(*seed);
-    identity.ledger = Ledger::in_file(folder / (silo + ".ledger"));
+    identity.ledger = Ledger::in_file(folder / (silo + ".ledger"), identity.keys.public_key);
     return identity;
 }
 
@@ -103,6 +108,13 @@ std::string make_key_file(const std::filesystem::path& folder, const std::string
                           const std::string& valid_until, crypto::Entropy& entropy) {
     check_silo_name(silo);
     require(is_date(valid_until), "--valid-until {}: must be a day as YYYY-MM-DD", valid_until);
+    require(today() <= valid_until, "--valid-until {}: is over, today is {}", valid_until, today());
+    if (!std::filesystem::is_directory(folder)) {
+        std::error_code error;
+        std::filesystem::create_directories(folder, error);
+        require<RuntimeError>(!error, "cannot make the folder {}: {}", folder.string(), error.message());
+        std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);
+    }
     const auto path = folder / (silo + ".key");
     const crypto::SigningKeys keys = crypto::make_signing_keys(entropy);
     const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -117,7 +129,7 @@ std::string make_key_file(const std::filesystem::path& folder, const std::string
     if (!is_written) ::unlink(path.c_str());
     require<RuntimeError>(is_written, "cannot write {}: {}", path.string(), reason());
     try {
-        Ledger::make_file(folder / (silo + ".ledger"));
+        Ledger::make_file(folder / (silo + ".ledger"), keys.public_key);
     } catch (const Error&) {
         ::unlink(path.c_str());
         throw;
@@ -144,6 +156,12 @@ std::vector<RosterEntry> read_roster(const std::filesystem::path& file, const st
     std::set<crypto::Bytes32> keys;
     for (const auto& silo : json["silos"]) {
         RosterEntry entry;
+        for (const auto& [field, value] : silo.items()) {
+            const bool is_known = field == "silo" || field == "public_key" || field == "valid_until" || field == "domain";
+            require<DataError>(is_known && value.is_string(),
+                               "exchange.roster: {} has an entry with \"{}\": entries have texts silo, public_key, valid_until and domain",
+                               file.string(), field);
+        }
         entry.name = silo.value("silo", "");
         entry.domain = silo.value("domain", "");
         const auto key = crypto::from_hex(silo.value("public_key", ""), entry.public_key.size());
@@ -154,7 +172,9 @@ std::vector<RosterEntry> read_roster(const std::filesystem::path& file, const st
         const std::string valid_until = silo.value("valid_until", "");
         require<DataError>(is_date(valid_until), "exchange.roster: {}: silo \"{}\" has no valid_until as YYYY-MM-DD", file.string(),
                            entry.name);
-        require<DataError>(today <= valid_until, "exchange.roster: {}: the key of silo \"{}\" was valid until {}, today is {}",
+        require<DataError>(today <= valid_until,
+                           "exchange.roster: {}: the key of silo \"{}\" was valid until {}, today is {}; it needs a new one (silosum "
+                           "keygen), and all rosters its entry",
                            file.string(), entry.name, valid_until, today);
         require<DataError>(names.insert(entry.name).second, "exchange.roster: {} has silo \"{}\" twice", file.string(), entry.name);
         require<DataError>(keys.insert(entry.public_key).second, "exchange.roster: {}: silo \"{}\" has the public key of another",

@@ -23,7 +23,11 @@ namespace silosum {
 
 namespace {
 
-constexpr const char* first_line = "silosum-ledger 1";
+constexpr const char* remedy = "put it back as it was, or make a new key (silosum keygen) and give its entry to the others";
+
+std::string first_line(const crypto::Bytes32& public_key) {
+    return "silosum-ledger 1 " + crypto::hex(public_key);
+}
 
 std::string reason() {
     return std::generic_category().message(errno);
@@ -94,13 +98,22 @@ WordsTag::Value WordsTag::value() {
     return value;
 }
 
-void Ledger::make_file(const std::filesystem::path& file) {
+void Ledger::make_file(const std::filesystem::path& file, const crypto::Bytes32& public_key) {
     Ledger ledger;
     ledger.path_ = file;
     ledger.file_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
     require(ledger.file_ >= 0 || errno != EEXIST, "{} is there already: it is of an earlier key; move it away with that", file.string());
     require<RuntimeError>(ledger.file_ >= 0, "cannot write {}: {}", file.string(), reason());
-    ledger.append(first_line);
+    const auto error = [&]() -> std::string {
+        try {
+            ledger.append(first_line(public_key));
+        } catch (const Error&) {
+            return reason();
+        }
+        return "";
+    }();
+    if (!error.empty()) ::unlink(file.c_str());
+    require<RuntimeError>(error.empty(), "cannot write {}: {}", file.string(), error);
     const auto folder = file.parent_path().empty() ? std::filesystem::path(".") : file.parent_path();
     const int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const bool is_flushed = directory >= 0 && ::fsync(directory) == 0;
@@ -109,20 +122,20 @@ void Ledger::make_file(const std::filesystem::path& file) {
     require<RuntimeError>(is_flushed, "cannot write the folder {}: {}", folder.string(), why);
 }
 
-Ledger Ledger::in_file(const std::filesystem::path& file) {
+Ledger Ledger::in_file(const std::filesystem::path& file, const crypto::Bytes32& public_key) {
     Ledger ledger;
     ledger.path_ = file;
     ledger.file_ = ::open(file.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
     require<DataError>(ledger.file_ >= 0 || errno != ENOENT,
                        "the ledger {} is missing: what its silo gave to earlier sums is no longer known, so that no further sum is safe; "
-                       "put it back, or make a new key where it is lost",
-                       file.string());
+                       "{}",
+                       file.string(), remedy);
     require<RuntimeError>(ledger.file_ >= 0, "cannot open the ledger {}: {}", file.string(), reason());
     struct stat status {};
     require<RuntimeError>(::fstat(ledger.file_, &status) == 0, "cannot look at {}: {}", file.string(), reason());
     require<DataError>((status.st_mode & 077) == 0 && status.st_uid == ::geteuid(),
                        "the ledger {} is open to others than its owner, or belongs to another user: chmod 600 it", file.string());
-    ledger.read(file);
+    ledger.read(file, public_key);
     return ledger;
 }
 
@@ -144,25 +157,27 @@ Ledger& Ledger::operator=(Ledger&& other) noexcept {
     return *this;
 }
 
-void Ledger::read(const std::filesystem::path& file) {
+void Ledger::read(const std::filesystem::path& file, const crypto::Bytes32& public_key) {
     std::ifstream stream(file, std::ios::binary);
     require<RuntimeError>(stream.good(), "cannot read the ledger {}: {}", file.string(), reason());
     const std::string text{std::istreambuf_iterator<char>(stream), {}};
     require<RuntimeError>(!stream.bad(), "cannot read the ledger {} to its end", file.string());
     const std::size_t whole = text.rfind('\n') == std::string::npos ? 0 : text.rfind('\n') + 1;
     std::size_t number = 0;
-    require<DataError>(whole > 0, "the ledger {} is empty: put it back as it was", file.string());
+    require<DataError>(whole > 0, "the ledger {} is empty: {}", file.string(), remedy);
     const auto lines = split(text.substr(0, whole), '\n');
     for (const auto& line : lines) {
         ++number;
         if (line.empty() && number > 1 && number == lines.size()) break;  // behind the last end of a line
         const std::size_t space = line.rfind(' ');
         const bool is_right = space != std::string::npos && line.substr(space + 1) == sum_of(line.substr(0, space), last_sum_);
+        require<DataError>(number > 1 || !is_right || line.substr(0, space) == first_line(public_key),
+                           "the ledger {} is of another key: {}", file.string(), remedy);
         require<DataError>(
-            is_right && (number == 1) == (line.substr(0, space) == first_line),
+            is_right,
             "the ledger {} was changed in line {}: what its silo gave to earlier sums is no longer known, so that no further "
-            "sum is safe; put it back as it was",
-            file.string(), number);
+            "sum is safe; {}",
+            file.string(), number, remedy);
         last_sum_ = line.substr(space + 1);
         if (number > 1) apply(line);
     }

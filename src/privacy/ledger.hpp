@@ -61,10 +61,10 @@ public:
     /// Kept in this process only: for silos whose identity ends with it.
     [[nodiscard]] static Ledger in_memory() { return {}; }
     /// An empty one, for a new key; readable by its owner only. UsageError where there is one, RuntimeError where it cannot be written.
-    static void make_file(const std::filesystem::path& file);
-    /// Kept in a file. A last line that was cut is of a sum for which nothing had left. DataError for a file that is missing, was changed
-    /// or may be changed by others, RuntimeError where it cannot be read or written.
-    [[nodiscard]] static Ledger in_file(const std::filesystem::path& file);
+    static void make_file(const std::filesystem::path& file, const crypto::Bytes32& public_key);
+    /// Kept in the file of a key. A last line that was cut is of a sum for which nothing had left. DataError for a file that is missing,
+    /// was changed or may be changed by others, RuntimeError where it cannot be read or written.
+    [[nodiscard]] static Ledger in_file(const std::filesystem::path& file, const crypto::Bytes32& public_key);
     ~Ledger();
     Ledger(Ledger&& other) noexcept;
     Ledger& operator=(Ledger&& other) noexcept;
@@ -88,7 +88,7 @@ private:
         std::optional<std::vector<bool>> members;
     };
     Ledger() = default;
-    void read(const std::filesystem::path& file);
+    void read(const std::filesystem::path& file, const crypto::Bytes32& public_key);
     void apply(const std::string& line);
     void append(const std::string& line);
     void remember_counted(const std::string& marks);

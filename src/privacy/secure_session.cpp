@@ -188,9 +188,11 @@ void SecureSession::remember(const std::vector<Recollection>& memories) {
             state != Recollection::State::changed, Refusal::changed_words,
             "{} gave other words to a sum on this model for which others have released shares; put its data and the settings back",
             name(silo));
-        unless_refused(state != Recollection::State::nothing, Refusal::changed_words,
-                       "{} no longer knows what it gave to a sum on this model for which others have released shares: its ledger was lost",
-                       name(silo));
+        unless_refused(
+            state != Recollection::State::nothing, Refusal::changed_words,
+            "{} no longer knows what it gave to a sum on this model for which others have released shares: its ledger was lost or is "
+            "an old one; put the last one back (beside its key, in exchange.keys)",
+            name(silo));
     }
 }
 

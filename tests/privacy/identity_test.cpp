@@ -19,7 +19,7 @@ class IdentityTest : public testing::Test {
 protected:
     TemporaryFolder folder_;
     std::string make(const std::string& silo, const std::string& domain = "") {
-        return make_key_file(folder_.path(), silo, domain, "2030-12-31", entropy_);
+        return make_key_file(folder_.path(), silo, domain, "2098-12-31", entropy_);
     }
     std::filesystem::path write_roster(const std::vector<std::string>& entries) {
         nlohmann::json json{{"format", "silosum-roster"}, {"version", 1}, {"silos", nlohmann::json::array()}};
@@ -35,6 +35,8 @@ TEST_F(IdentityTest, ANewKeyIsItsOwnersOnlyAndMatchesItsEntry) {
     const auto entry = nlohmann::json::parse(make("north", "county"));
     const auto permissions = std::filesystem::status(folder_ / "north.key").permissions();
     EXPECT_EQ(permissions & std::filesystem::perms::all, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    (void)make_key_file(folder_ / "new", "north", "", "2098-12-31", entropy_);
+    EXPECT_EQ(std::filesystem::status(folder_ / "new").permissions() & std::filesystem::perms::all, std::filesystem::perms::owner_all);
     const Identity identity = Identity::in_folder(folder_.path(), "north");
     EXPECT_EQ(entry["public_key"], crypto::hex(identity.keys.public_key));
     EXPECT_EQ(entry["domain"], "county");
@@ -45,8 +47,12 @@ TEST_F(IdentityTest, AKeyIsNeverReplaced) {
     (void)make("north");
     EXPECT_THAT(message_of<UsageError>([&] { (void)make("north"); }), HasSubstr("is there already"));
     EXPECT_THAT(message_of<UsageError>([&] { (void)make("../north"); }), HasSubstr("a slash"));
-    EXPECT_THAT(message_of<UsageError>([&] { (void)make_key_file(folder_.path(), "south", "", "soon", entropy_); }),
-                HasSubstr("YYYY-MM-DD"));
+    const auto refusal = [&](const std::string& day) {
+        return message_of<UsageError>([&] { (void)make_key_file(folder_.path(), "south", "", day, entropy_); });
+    };
+    for (const std::string day : {"soon", "2098-13-01", "2097-02-29", "2098-00-10"})
+        EXPECT_THAT(refusal(day), HasSubstr("YYYY-MM-DD")) << day;
+    EXPECT_THAT(refusal("2020-12-31"), HasSubstr("is over"));
 }
 
 TEST_F(IdentityTest, AKeyThatOthersMayReadIsRefused) {
@@ -77,7 +83,7 @@ TEST_F(IdentityTest, OneJobAtATimeHasAnIdentity) {
 TEST_F(IdentityTest, ARosterVouchesForEachSiloOnce) {
     const std::string north = make("north");
     const std::string south = make("south", "county");
-    const auto roster = read_roster(write_roster({north, south}), "2030-12-31");
+    const auto roster = read_roster(write_roster({north, south}), "2098-12-31");
     ASSERT_EQ(roster.size(), 2U);
     EXPECT_EQ(roster[1].name, "south");
     EXPECT_EQ(roster[1].domain, "county");
@@ -88,7 +94,10 @@ TEST_F(IdentityTest, ARosterVouchesForEachSiloOnce) {
     auto other = nlohmann::json::parse(north);
     other["silo"] = "west";
     EXPECT_THAT(refusal({north, other.dump()}), HasSubstr("silo \"west\" has the public key of another"));
-    EXPECT_THAT(refusal({north}, "2031-01-01"), HasSubstr("the key of silo \"north\" was valid until 2030-12-31, today is 2031-01-01"));
+    EXPECT_THAT(refusal({north}, "2099-01-01"), HasSubstr("the key of silo \"north\" was valid until 2098-12-31, today is 2099-01-01"));
+    auto misspelt = nlohmann::json::parse(south);
+    misspelt["domian"] = "county";
+    EXPECT_THAT(refusal({misspelt.dump()}), HasSubstr("has an entry with \"domian\""));
     other["public_key"] = "12";
     EXPECT_THAT(refusal({other.dump()}), HasSubstr("64 hex digits"));
     std::ofstream(folder_ / "roster.json") << "{}";

@@ -17,6 +17,7 @@ using testing::HasSubstr;
 
 const crypto::Bytes32 one = SumContext{{2}, "update"}.hash();
 const crypto::Bytes32 two = SumContext{{2}, "test"}.hash();
+const crypto::Bytes32 owner{7};
 const WordsTag::Value tag{1, 2, 3};
 const WordsTag::Value other_tag{1, 2, 4};
 const std::vector<bool> all{true, true, true};
@@ -46,8 +47,8 @@ protected:
     std::filesystem::path file_ = folder_ / "north.ledger";
 
     void fill() const {
-        Ledger::make_file(file_);
-        Ledger ledger = Ledger::in_file(file_);
+        Ledger::make_file(file_, owner);
+        Ledger ledger = Ledger::in_file(file_, owner);
         ledger.enter(one, tag);
         ledger.release(one, all, some);
         ledger.enter(two, tag);
@@ -62,7 +63,7 @@ TEST_F(LedgerFile, SurvivesARestart) {
     fill();
     const auto permissions = std::filesystem::status(file_).permissions() & std::filesystem::perms::all;
     EXPECT_EQ(permissions, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
-    const Ledger again = Ledger::in_file(file_);
+    const Ledger again = Ledger::in_file(file_, owner);
     EXPECT_EQ(again.recall(one, tag).members, all);
     EXPECT_EQ(again.recall(one, other_tag).state, State::changed);
     EXPECT_EQ(again.recall(two, tag).state, State::entered);
@@ -77,7 +78,7 @@ TEST_F(LedgerFile, PassesOverALastLineThatWasCut) {
     for (std::size_t size = last; size < whole.size(); size += 7) {
         std::ofstream(file_, std::ios::binary) << whole.substr(0, size);
         {
-            Ledger ledger = Ledger::in_file(file_);
+            Ledger ledger = Ledger::in_file(file_, owner);
             EXPECT_EQ(ledger.recall(two, tag).state, State::nothing);
             ledger.enter(two, tag);
         }
@@ -93,29 +94,30 @@ TEST_F(LedgerFile, AChangedLineIsRefused) {
         changed[i] = changed[i] == 'x' ? 'y' : 'x';
         if (whole[i] == '\n') continue;  // joins two lines: refused, or cut where it is the last
         std::ofstream(file_, std::ios::binary) << changed;
-        EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_); }), HasSubstr("was changed in line")) << i;
+        EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_, owner); }), HasSubstr("was changed in line")) << i;
     }
 }
 
 TEST_F(LedgerFile, AMissingEmptyOrOpenOneIsRefused) {
-    EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_); }), HasSubstr("north.ledger is missing"));
+    EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_, owner); }), HasSubstr("north.ledger is missing"));
     fill();
-    EXPECT_THAT(message_of<UsageError>([&] { Ledger::make_file(file_); }), HasSubstr("is there already"));
+    EXPECT_THAT(message_of<UsageError>([&] { Ledger::make_file(file_, owner); }), HasSubstr("is there already"));
     std::filesystem::permissions(file_, std::filesystem::perms::group_write, std::filesystem::perm_options::add);
-    EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_); }), HasSubstr("is open to others"));
+    EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_, owner); }), HasSubstr("is open to others"));
     std::filesystem::permissions(file_, std::filesystem::perms::group_write, std::filesystem::perm_options::remove);
     std::filesystem::create_symlink(file_, folder_ / "link.ledger");
-    EXPECT_THAT(message_of<RuntimeError>([&] { (void)Ledger::in_file(folder_ / "link.ledger"); }), HasSubstr("cannot open"));
+    EXPECT_THAT(message_of<RuntimeError>([&] { (void)Ledger::in_file(folder_ / "link.ledger", owner); }), HasSubstr("cannot open"));
+    EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_, {8}); }), HasSubstr("is of another key"));
     const std::string whole = text();
     const std::size_t first = whole.find('\n') + 1;
     const std::size_t second = whole.find('\n', first) + 1;
     for (const std::string& other : {std::string("\n"), "\n" + whole, whole + "\n", whole.substr(0, first) + whole.substr(second),
                                      whole.substr(first), whole.substr(0, first) + "\n" + whole.substr(first)}) {
         std::ofstream(file_, std::ios::binary) << other;
-        EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_); }), HasSubstr("was changed in line")) << other;
+        EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_, owner); }), HasSubstr("was changed in line")) << other;
     }
     std::filesystem::resize_file(file_, 0);
-    EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_); }), HasSubstr("is empty"));
+    EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_, owner); }), HasSubstr("is empty"));
 }
 
 TEST(WordsTag, TellsEveryChangeAndEveryKey) {
