@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,13 @@ namespace {
 // A full disk may fail on a thousand ranks, each with the name of another file.
 constexpr std::size_t most_messages = 8;
 
+// A word of each rank. What a rank has found out holds, whatever the network gives back of its own word.
+std::vector<std::uint32_t> words_of_all(const Communicator& communicator, std::uint32_t own, const std::function<void()>& not_heard) {
+    auto words = all_gather(communicator, own);
+    if (words[static_cast<std::size_t>(communicator.rank())] != own) not_heard();
+    return words;
+}
+
 std::string ranks_text(const std::vector<std::string>& ranks) {
     return (ranks.size() == 1 ? "rank " : "ranks ") + join(ranks, ", ");
 }
@@ -23,9 +31,9 @@ std::string ranks_text(const std::vector<std::string>& ranks) {
 
 void agree_on_error(const Communicator& communicator, const std::optional<Error>& error) {
     const std::uint32_t own = error ? static_cast<std::uint32_t>(error->code()) : 0U;
-    const auto codes = all_gather(communicator, own);
-    // What this rank has found out holds, whatever the network gives back of its word: it does not go on, and ends the job.
-    if (error && codes[static_cast<std::size_t>(communicator.rank())] != own) throw *error;
+    const auto codes = words_of_all(communicator, own, [&] {
+        if (error) throw *error;
+    });
     const auto failed = std::find_if(codes.begin(), codes.end(), [](std::uint32_t code) { return code != 0; });
     if (failed == codes.end()) return;
 
@@ -49,6 +57,13 @@ void agree_on_error(const Communicator& communicator, const std::optional<Error>
     }
     if (messages.size() > most_messages) lines.push_back(fmt::format("and {} more of this kind", messages.size() - most_messages));
     throw AgreedError(static_cast<ExitCode>(*failed), join(lines, "\n"));
+}
+
+bool is_on_any(const Communicator& communicator, bool is_here) {
+    const auto words = words_of_all(communicator, is_here ? 1 : 0, [&] {
+        require<RuntimeError>(!is_here, "what rank {} told the others did not arrive: the job cannot go on", communicator.rank());
+    });
+    return std::find(words.begin(), words.end(), 1U) != words.end();
 }
 
 std::vector<std::string> texts_or_error(const Communicator& communicator, const std::string& text, const std::optional<Error>& error) {

@@ -39,6 +39,9 @@ void succeed_on_all(const Communicator& communicator, Work&& work) {
     agree_on_error(communicator, error_of(std::forward<Work>(work)));
 }
 
+/// Collective. Whether it is so on any rank. A rank that said so, and is told by all that nobody has, throws RuntimeError by itself.
+[[nodiscard]] bool is_on_any(const Communicator& communicator, bool is_here);
+
 /// Collective. The text of every rank, or the error of those that have one, thrown on all.
 [[nodiscard]] std::vector<std::string> texts_or_error(const Communicator& communicator, const std::string& text,
                                                       const std::optional<Error>& error);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <utility>
 
 #include "base/buffer.hpp"
@@ -41,27 +42,23 @@ public:
         RingResult result;
         PhaseTime encoding;
         PhaseTime decoding;
-        const PhaseTime start{wall_seconds(), cpu_seconds()};
+        Laps whole;
         const std::size_t own = slices_.begin(communicator_.rank());
         const auto source = [&](std::size_t begin, std::size_t n, Word* scratch) -> const Word* {
             if (!streamed) return words_.data() + begin;
-            return timed(encoding, [&] {
-                encode_chunk(*streamed, begin, n, scratch, result.count, store_);
-                return scratch;
-            });
+            Laps laps;
+            encode_chunk(*streamed, begin, n, scratch, result.count, store_);
+            laps.add_to(encoding);
+            return scratch;
         };
         const auto sink = [&](std::size_t begin, std::size_t n, std::span<const Word* const> parts) {
-            timed(decoding, [&] {
-                const double largest = decode_chunk(n, parts, unit, weight_sum, mean.data() + (begin - own));
-                result.largest = std::max(result.largest, largest);
-                return 0;
-            });
+            Laps laps;
+            const double largest = decode_chunk(n, parts, unit, weight_sum, mean.data() + (begin - own));
+            result.largest = std::max(result.largest, largest);
+            laps.add_to(decoding);
         };
         result.bytes_sent = pipeline_.run(gives, source, sink);
-        clock.add("encode", encoding);
-        clock.add("decode", decoding);
-        clock.add("wire",
-                  {wall_seconds() - start.wall - encoding.wall - decoding.wall, cpu_seconds() - start.cpu - encoding.cpu - decoding.cpu});
+        add_phases(clock, whole, {{"encode", encoding}, {"decode", decoding}});
         return result;
     }
 
@@ -71,7 +68,7 @@ public:
         PhaseTime encoding;
         PhaseTime tagging;
         PhaseTime masking;
-        const PhaseTime start{wall_seconds(), cpu_seconds()};
+        Laps whole;
         const std::size_t own = slices_.begin(communicator_.rank());
         Word* const sums = words_in(masked);
         checks_.clear();
@@ -110,12 +107,7 @@ public:
             kernels::sum_words(check_words, moved_.size(), moved_.data(), checks_.back().second.data());
         };
         result.bytes_sent = pipeline_.run(attempt.gives(), source, sink);
-        PhaseTime wire{wall_seconds() - start.wall, cpu_seconds() - start.cpu};
-        for (const auto& [phase, time] : {std::pair("encode", encoding), std::pair("tag", tagging), std::pair("mask", masking)}) {
-            clock.add(phase, time);
-            wire += {-time.wall, -time.cpu};
-        }
-        clock.add("wire", wire);
+        add_phases(clock, whole, {{"encode", encoding}, {"tag", tagging}, {"mask", masking}});
         return result;
     }
 
@@ -169,13 +161,15 @@ private:
     static constexpr std::size_t hidden_length = 32768;                 // words that are hidden at a time, in the second-level cache
     static constexpr std::size_t piece_length = 2048;                   // words and means of a piece stay in the first-level cache
 
-    template <class Action>
-    static auto timed(PhaseTime& time, Action&& action) {
-        const double wall = wall_seconds();
-        const double cpu = cpu_seconds();
-        const auto value = action();
-        time += {wall_seconds() - wall, cpu_seconds() - cpu};
-        return value;
+    // What is left of the whole is the wire's.
+    static void add_phases(PhaseClock& clock, Laps& whole, std::initializer_list<std::pair<const char*, PhaseTime>> phases) {
+        PhaseTime wire;
+        whole.add_to(wire);
+        for (const auto& [phase, time] : phases) {
+            clock.add(phase, time);
+            wire += {-time.wall, -time.cpu};
+        }
+        clock.add("wire", wire);
     }
 
     void encode_chunk(const EncodedUpdate& update, std::size_t begin, std::size_t n, Word* scratch, kernels::EncodeCount& total,

@@ -1,6 +1,7 @@
 #include "exchange/secure_attempt.hpp"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "comm/agreement.hpp"
@@ -43,6 +44,14 @@ crypto::Secret<32> tag_key_of(const SecureGroup& group, const SumTerms& terms, s
     // Under another roster, or with other settings, the same words are another gift.
     const auto salt = crypto::sha256({terms.settings_hash, group.roster_hash()});
     return group.identity_of(silo).tag_key(context_of(terms), salt);
+}
+
+// Not that of no words, which would be half of the key.
+WordsTag::Value tag_of_nothing(const SecureGroup& group, const SumTerms& terms, std::uint32_t silo) {
+    WordsTag tag(tag_key_of(group, terms, silo));
+    constexpr std::array<std::byte, 1> nothing{};
+    tag.add(nothing);
+    return tag.value();
 }
 
 SecureAttempt::SecureAttempt(SecureGroup& group, const SumTerms& terms, const std::map<std::uint32_t, Gift>& gifts,
@@ -143,7 +152,8 @@ void SecureAttempt::run_keys() {
         keys = from_all(
             LeaveStep::keys, [] {},
             [&](std::uint32_t silo, SecureParty& party) {
-                return party.keys(promises, group_.identities().at(silo).ledger.recall(context_, gifts_.at(silo).tag));
+                const Ledger& ledger = group_.identity_of(silo).ledger;
+                return party.keys(promises, ledger.knows(context_) ? ledger.recall(context_, tag_of(silo)) : Recollection());
             });
     } while (!deal(promises, keys));
 }
@@ -168,7 +178,6 @@ void SecureAttempt::enter() {
             if (members_.is_in[silo]) gives_[static_cast<std::size_t>(group_.host_of(silo))] = true;
         }
         check_members();
-        check_counts();
     });
     for (auto& [silo, party] : parties_) {
         if (members_.is_in[silo]) hosted_members_.push_back(party.get());
@@ -228,9 +237,16 @@ void SecureAttempt::check_counts() const {
     }
 }
 
+const WordsTag::Value& SecureAttempt::tag_of(std::uint32_t silo) const {
+    const auto& tag = gifts_.at(silo).tag;
+    require<RuntimeError>(tag.has_value(), "silo {} has not tagged what it gives", silo);
+    return *tag;
+}
+
 void SecureAttempt::record() {
+    check_counts();
     for (const auto& [silo, party] : parties_) {
-        if (!is_gone(silo, LeaveStep::entry)) group_.identities().at(silo).ledger.enter(context_, gifts_.at(silo).tag);
+        if (!is_gone(silo, LeaveStep::entry)) group_.identities().at(silo).ledger.enter(context_, tag_of(silo));
     }
 }
 

@@ -30,12 +30,13 @@ struct SumTerms {
 /// What a hosted silo gives.
 struct Gift {
     bool has_trained = false;
-    WordsTag::Value tag{};  // of all that decides its words, under tag_key_of(); before the sum only where the ledger knows it
+    std::optional<WordsTag::Value> tag{};  // of all that decides its words, under tag_key_of(); there when the ledger is asked or written
 };
 /// What the ledgers know the sum by.
 [[nodiscard]] crypto::Bytes32 context_of(const SumTerms& terms);
-/// The key of the tag of what a hosted silo gives to this sum; a silo that gives nothing has the tag of no words.
+/// The key of the tag of what a hosted silo gives to this sum.
 [[nodiscard]] crypto::Secret<32> tag_key_of(const SecureGroup& group, const SumTerms& terms, std::uint32_t silo);
+[[nodiscard]] WordsTag::Value tag_of_nothing(const SecureGroup& group, const SumTerms& terms, std::uint32_t silo);
 
 class SecureAttempt {
 public:
@@ -59,7 +60,8 @@ public:
         for (SecureParty* party : hosted_members_) party->mask(vector, first, words);
         if (group_.wants_tags() && !hosted_members_.empty()) keep<Word>(vector, first, words);
     }
-    /// Writes to the ledgers what the hosted silos give, by the tags of their gifts: before the last of their words leaves. Local.
+    /// Writes to the ledgers what the hosted silos give, by the tags of their gifts: before the last of their words leaves. Throws Refused
+    /// where the sum would show the count of a silo. Local.
     void record();
     /// Adds the tags of masked sums: of this rank's part of those that are spread over ranks, and of those that it has as a whole.
     using TagSums = std::function<void(SumTags& part, SumTags& whole)>;
@@ -81,6 +83,7 @@ private:
     void check_members() const;
     [[nodiscard]] std::vector<std::string> counted() const;
     void check_counts() const;
+    [[nodiscard]] const WordsTag::Value& tag_of(std::uint32_t silo) const;
     [[nodiscard]] Messages gather_tags(const Messages& signatures, const TagSums& tag_sums, std::optional<SumTags>& whole);
     template <class Word>
     void keep(std::uint32_t vector, std::uint64_t first, std::span<const Word> words);

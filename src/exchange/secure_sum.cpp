@@ -82,21 +82,14 @@ std::vector<double> SecureSum::numbers_of(const Update& update) const {
 
 double SecureSum::deadline_of(std::uint32_t silo, double configured_s) const {
     constexpr double at_once = 1e-9;
-    const auto nothing = WordsTag(tag_key_of(group_, terms_, silo)).value();
-    switch (group_.identity_of(silo).ledger.recall(context_of(terms_), nothing).state) {
-        case Recollection::State::nothing:
-            return configured_s;
-        case Recollection::State::entered:
-        case Recollection::State::released:
-            return at_once;  // it gave nothing
-        case Recollection::State::changed:
-            return 0;
-    }
-    return configured_s;
+    const auto before = group_.identity_of(silo).ledger.recall(context_of(terms_), tag_of_nothing(group_, terms_, silo));
+    const bool gave_nothing = before.state == Recollection::State::entered || before.state == Recollection::State::released;
+    if (gave_nothing) return at_once;
+    return before.members.empty() ? configured_s : 0;  // shares have left for what it gave: it must give that again
 }
 
 void SecureSum::add(const Update& update) {
-    if (update.weight == 0) return fail(update.silo, RuntimeError(""));
+    if (update.weight == 0) return give_nothing(update.silo);
     Tail tail;
     tail.numbers = ExactNumbers(setup_.numbers);
     if (const auto problem = error_of([&] {
@@ -122,7 +115,7 @@ void SecureSum::add(const Update& update) {
     if (expected_ == 1 && !group_.identity_of(update.silo).ledger.knows(context_of(terms_))) {
         streamed_tag_.emplace(tag_key_of(group_, terms_, update.silo), update.local.size());
     } else if (!clock_.measure("tag", [&] { return tag_now(update, tail); })) {
-        return fail(update.silo, RuntimeError(divergence(update.silo, 0)));
+        return give_nothing(update.silo);
     }
 
     Waiting waiting{.silo = update.silo, .weight = tail.weight, .local = update.local, .global = update.global, .copy = {}};
@@ -153,9 +146,12 @@ bool SecureSum::tag_now(const Update& update, Tail& tail) const {
     return true;
 }
 
-// The silo names itself, and does not join.
 void SecureSum::fail(std::uint32_t silo, const Error& /*error*/) {
-    // No numbers: what is printed here is read by all.
+    give_nothing(silo);
+}
+
+// The silo names itself, and does not join. No numbers: what is printed here is read by all.
+void SecureSum::give_nothing(std::uint32_t silo) const {
     fmt::print(stderr,
                "silosum: warning: {} gives nothing to round {}: its training failed, diverged (lower local.lr, set local.clip_norm, or "
                "standardise the features: data.standardise) or took longer than local.deadline_s\n",
@@ -213,7 +209,7 @@ std::map<std::uint32_t, Gift> SecureSum::all_gifts() const {
     for (const std::uint32_t silo : setup_.hosted) {
         const auto given = tails_.find(silo);
         const bool gives = given != tails_.end();
-        gifts[silo] = {gives, gives ? given->second.tag : WordsTag(tag_key_of(group_, terms_, silo)).value()};
+        gifts[silo] = {gives, gives ? given->second.tag : tag_of_nothing(group_, terms_, silo)};
     }
     return gifts;
 }
@@ -221,16 +217,15 @@ std::map<std::uint32_t, Gift> SecureSum::all_gifts() const {
 // Where a streamed update was found not to be, its silo gives nothing: the attempt is given up, with masks that were never taken off, and
 // begun anew.
 bool SecureSum::is_finite_everywhere(const RingResult& words) {
-    std::uint64_t diverged = words.count.not_finite > 0 ? 1 : 0;
-    if (diverged > 0) {
+    const bool is_here = words.count.not_finite > 0;
+    if (is_here) {
         const std::uint32_t silo = waiting_.front().silo;
-        fail(silo, RuntimeError(divergence(silo, 0)));
+        give_nothing(silo);
         tails_.erase(silo);
         waiting_.clear();
         streamed_tag_.reset();
     }
-    all_reduce_max(communicator_, std::span<std::uint64_t>(&diverged, 1));
-    return diverged == 0;
+    return !is_on_any(communicator_, is_here);
 }
 
 std::vector<std::uint64_t> SecureSum::sum_tail(SecureAttempt& attempt, std::map<std::uint32_t, Gift>& gifts,

@@ -32,12 +32,13 @@ private:
         std::uint64_t weight = 0;
         std::uint64_t steps = 0;
         ExactNumbers numbers;
-        WordsTag::Value tag{};
+        std::optional<WordsTag::Value> tag{};                // of a streamed update: once it is encoded
         [[nodiscard]] std::vector<std::byte> bytes() const;  // of what is summed of it
     };
 
     void take_model(const Parameters& global) override;
     [[nodiscard]] SumTerms terms(const Round& round) const;
+    void give_nothing(std::uint32_t silo) const;
     [[nodiscard]] bool tag_now(const Update& update, Tail& tail) const;
     [[nodiscard]] std::map<std::uint32_t, Gift> all_gifts() const;
     [[nodiscard]] bool is_finite_everywhere(const RingResult& words);

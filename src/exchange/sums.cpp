@@ -46,9 +46,13 @@ public:
         std::map<std::uint32_t, Gift> gifts;
         for (const auto& [silo, identity] : group_.identities()) {
             const auto given = words.find(silo);
+            if (given == words.end()) {
+                gifts[silo] = {false, tag_of_nothing(group_, its_terms, silo)};
+                continue;
+            }
             WordsTag tag(tag_key_of(group_, its_terms, silo));
-            if (given != words.end()) tag.add(std::as_bytes(std::span(given->second)));
-            gifts[silo] = {given != words.end(), tag.value()};
+            tag.add(std::as_bytes(std::span(given->second)));
+            gifts[silo] = {true, tag.value()};
         }
         const Rehearsal nobody_leaves({}, {});
         SecureAttempt attempt(group_, its_terms, gifts, nobody_leaves);

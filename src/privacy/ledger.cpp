@@ -104,16 +104,9 @@ void Ledger::make_file(const std::filesystem::path& file, const crypto::Bytes32&
     ledger.file_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
     require(ledger.file_ >= 0 || errno != EEXIST, "{} is there already: it is of an earlier key; move it away with that", file.string());
     require<RuntimeError>(ledger.file_ >= 0, "cannot write {}: {}", file.string(), reason());
-    const auto error = [&]() -> std::string {
-        try {
-            ledger.append(first_line(public_key));
-        } catch (const Error&) {
-            return reason();
-        }
-        return "";
-    }();
-    if (!error.empty()) ::unlink(file.c_str());
-    require<RuntimeError>(error.empty(), "cannot write {}: {}", file.string(), error);
+    const std::string problem = ledger.write(first_line(public_key));
+    if (!problem.empty()) ::unlink(file.c_str());
+    require<RuntimeError>(problem.empty(), "cannot write {}: {}", file.string(), problem);
     const auto folder = file.parent_path().empty() ? std::filesystem::path(".") : file.parent_path();
     const int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const bool is_flushed = directory >= 0 && ::fsync(directory) == 0;
@@ -202,21 +195,26 @@ void Ledger::apply(const std::string& line) {
     }
 }
 
-void Ledger::append(const std::string& line) {
-    if (file_ < 0) return;
+// Appends a line, or says why not.
+std::string Ledger::write(const std::string& line) {
+    if (file_ < 0) return "";
     const std::string sum = sum_of(line, last_sum_);
     const std::string text = fmt::format("{} {}\n", line, sum);
     const off_t end = ::lseek(file_, 0, SEEK_END);
     const ssize_t written = ::write(file_, text.data(), text.size());
     if (written == static_cast<ssize_t>(text.size()) && ::fsync(file_) == 0) {
         last_sum_ = sum;
-        return;
+        return "";
     }
     const std::string why = written >= 0 && written < static_cast<ssize_t>(text.size()) ? "the disk is full" : reason();
     // What is there of the line must not spoil the next one.
-    const bool is_back = ::ftruncate(file_, end) == 0;
-    throw RuntimeError(fmt::format("cannot write the ledger {}: {}; nothing has left the silo{}", path_.string(), why,
-                                   is_back ? "" : ", and the cut line stays until the next start"));
+    return ::ftruncate(file_, end) == 0 ? why : why + ", and the cut line stays until the next start";
+}
+
+void Ledger::append(const std::string& line) {
+    const std::string problem = write(line);
+    require<RuntimeError>(problem.empty(), "cannot write the ledger {}: {}; no share has left the silo, so what it sent stays hidden",
+                          path_.string(), problem);
 }
 
 Recollection Ledger::recall(const crypto::Bytes32& context, const WordsTag::Value& tag) const {

@@ -62,7 +62,7 @@ public:
     [[nodiscard]] static Ledger in_memory() { return {}; }
     /// An empty one, for a new key; readable by its owner only. UsageError where there is one, RuntimeError where it cannot be written.
     static void make_file(const std::filesystem::path& file, const crypto::Bytes32& public_key);
-    /// Kept in the file of a key. A last line that was cut is of a sum for which nothing had left. DataError for a file that is missing,
+    /// Kept in the file of a key. A last line that was cut is of a sum for which no share had left. DataError for a file that is missing,
     /// was changed or may be changed by others, RuntimeError where it cannot be read or written.
     [[nodiscard]] static Ledger in_file(const std::filesystem::path& file, const crypto::Bytes32& public_key);
     ~Ledger();
@@ -90,6 +90,7 @@ private:
     Ledger() = default;
     void read(const std::filesystem::path& file, const crypto::Bytes32& public_key);
     void apply(const std::string& line);
+    [[nodiscard]] std::string write(const std::string& line);
     void append(const std::string& line);
     void remember_counted(const std::string& marks);
 

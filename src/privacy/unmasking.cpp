@@ -68,7 +68,7 @@ std::vector<std::size_t> find_good_shares(const std::vector<GivenShare>& shares,
                 if (std::find(left_out.begin(), left_out.end(), i) == left_out.end()) chosen.push_back(i);
             }
             if (are_right(chosen)) return chosen;
-        } while (next_choice(left_out, shares.size()));
+        } while (next_choice(left_out, threshold + without));  // leaving out one behind those changes nothing
     }
     return {};
 }

@@ -14,6 +14,9 @@ public:
     static constexpr std::size_t block = 4096;  // floats
 
     UpdateTag(const crypto::Secret<32>& key, std::size_t floats);
+    ~UpdateTag();  // wipes the tags of blocks
+    UpdateTag(const UpdateTag&) = delete;
+    UpdateTag& operator=(const UpdateTag&) = delete;
 
     /// values: the floats of the update from `first` on. Blocks that are whole in them are done.
     void see(std::size_t first, std::span<const float> values);
@@ -23,7 +26,8 @@ public:
 private:
     void tag_block(std::size_t index, std::span<const float> values);
 
-    WordsTag words_;
+    WordsTag blocks_;  // each under the same key, which is not that of the whole: what that tags depends on it
+    WordsTag whole_;
     std::vector<WordsTag::Value> tags_;  // by block
     std::vector<bool> is_done_;
 };

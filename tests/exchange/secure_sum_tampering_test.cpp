@@ -132,7 +132,14 @@ TEST_F(Tampering, ARankThatIsMadeSilentBelievesItself) {
     } else {
         EXPECT_NO_THROW(agree());
     }
+    if (is_silent) {
+        EXPECT_THAT(message_of<RuntimeError>([&] { (void)is_on_any(world, true); }), HasSubstr("did not arrive"));
+    } else {
+        EXPECT_FALSE(is_on_any(world, false));
+    }
     relay = {};
+    EXPECT_TRUE(is_on_any(world, is_silent));
+    EXPECT_FALSE(is_on_any(world, false));
 }
 
 // What the option is for; the threat model says so.

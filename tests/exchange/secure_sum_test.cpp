@@ -134,6 +134,48 @@ TEST_F(SecureSumTest, SilosMayLeaveAtEveryStep) {
     expect_bits_of_plain_sum(mixed, 2);
 }
 
+// As after a kill between the shares and the checkpoint: the same round again, to the same bits, whoever left it and when.
+TEST_F(SecureSumTest, ARoundCanBeDoneAgain) {
+    for (const std::string step : {"train", "keys", "shares", "entry", "signature", "release"}) {
+        SecureCase c;
+        c.silos = 6;
+        c.config.weights = "uniform";
+        c.config.rehearse_leaving = {"1:s1:" + step};
+        const auto group = group_of(c);
+        const auto mean = [&] {
+            SecureSum secure(world, c.config, c.setup(world), *group);
+            std::vector<float> model = c.first_model();
+            return play(world, c, secure, c.round(), model).mean;
+        };
+        const auto first = mean();
+        EXPECT_EQ(mean(), first) << step;
+    }
+}
+
+// A deadline holds unless shares have left for what the silo gave; who gave nothing then gives nothing again.
+TEST_F(SecureSumTest, DeadlinesFollowTheLedger) {
+    SecureCase c;
+    c.silos = 6;
+    c.config.weights = "uniform";
+    c.config.rehearse_leaving = {"1:s1:train"};
+    const auto group = group_of(c);
+    SecureSum secure(world, c.config, c.setup(world), *group);
+    std::vector<float> model = c.first_model();
+    secure.begin(c.round());
+    for (const auto silo : c.hosted(world)) EXPECT_EQ(secure.deadline_of(silo, 5), 5);
+    (void)play(world, c, secure, c.round(), model);
+    SecureSum again(world, c.config, c.setup(world), *group);
+    again.begin(c.round());
+    for (const auto silo : c.hosted(world)) {
+        if (silo == 1) {
+            EXPECT_LT(again.deadline_of(silo, 5), 1e-6);
+            EXPECT_GT(again.deadline_of(silo, 0), 0);
+        } else {
+            EXPECT_EQ(again.deadline_of(silo, 5), 0);
+        }
+    }
+}
+
 TEST_F(SecureSumTest, TooManyLeaversAreRefused) {
     for (const std::string step : {"keys", "shares", "entry", "signature", "release"}) {
         SecureCase c;
