@@ -168,6 +168,14 @@ TEST_F(Tampering, EveryRankMustHostASilo) {
     EXPECT_THAT(message_of<AgreedError>([&] { (void)refusal(); }), HasSubstr("exchange.integrity = tags: rank 0 hosts no silo"));
 }
 
+TEST_F(Tampering, ARankWhoseOnlySiloLeftEndsTheRound) {
+    if (world.size() < 3) GTEST_SKIP() << "every rank hosts two silos";
+    c.config.weights = "uniform";
+    c.silos = static_cast<std::size_t>(world.size()) + 2;
+    c.config.rehearse_leaving = {"1:s2:entry"};
+    EXPECT_THAT(refusal(), HasSubstr("rank 2 has no silo in the sum that could sign tags of its part"));
+}
+
 TEST_F(Tampering, ASiloThatLeavesAfterItsWordsEndsTheRound) {
     c.config.weights = "uniform";
     c.silos = 6;

@@ -4,13 +4,19 @@
 
 #include <cmath>
 
+#include <fstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "exchange/exact_sum.hpp"
 #include "exchange/rounds.hpp"
 #include "exchange/sums.hpp"
+#include "privacy/identity.hpp"
 #include "privacy/model_hash.hpp"
+#include "support/fixed_entropy.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace silosum {
 namespace {
@@ -254,6 +260,30 @@ TEST_F(SecureSumTest, SmallSumsAreThoseOfPlainOnes) {
     for (auto& [silo, of_silo] : words) of_silo[0] += 1;
     EXPECT_THROW((void)secure->sum("a", 3, words), AgreedError) << "other words for the same purpose";
     EXPECT_EQ(secure->sum("b", 3, words), plain->sum("b", 3, words));
+}
+
+// Silos of one domain count as one, as they do in the sum itself.
+TEST_F(SecureSumTest, EnoughSilosAreThoseOfEnoughDomains) {
+    SecureCase c;
+    c.silos = 6;
+    const TemporaryFolder folder;  // each rank's own, with the same keys
+    nlohmann::json roster{{"format", "silosum-roster"}, {"version", 1}, {"silos", nlohmann::json::array()}};
+    FixedEntropy entropy(4);
+    for (const auto& name : c.names()) {
+        const std::string domain = name < "s3" ? "county" : "";
+        roster["silos"].push_back(nlohmann::json::parse(make_key_file(folder.path(), name, domain, "2098-12-31", entropy)));
+    }
+    std::ofstream(folder / "roster.json") << roster.dump();
+    c.config.identities = "roster";
+    c.config.roster = folder / "roster.json";
+    c.config.keys = folder.path();
+    const auto group = group_of(c);
+    const auto sums = make_secure_sums(*group);
+    EXPECT_FALSE(sums->are_enough({true, true, true, false, false, false}));
+    EXPECT_FALSE(sums->are_enough({true, true, true, true, false, false}));
+    EXPECT_TRUE(sums->are_enough({true, false, false, true, true, false}));
+    EXPECT_FALSE(make_plain_sums(world)->are_enough({false, false}));
+    EXPECT_TRUE(make_plain_sums(world)->are_enough({false, true}));
 }
 
 // Also where a rank is alone on its node while others share a model.

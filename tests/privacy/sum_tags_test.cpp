@@ -106,6 +106,31 @@ TYPED_TEST(Tagged, ASumThatOneRankSeesOtherwiseIsRefusedThere) {
     EXPECT_EQ(reason_of([&] { Unmasking(*this->fed.session, this->fed.members, this->fed.releases, sums); }), Refusal::too_few_shares);
 }
 
+// A silo that helps a relay signs other tags for one rank than for the others: what that rank is shown fits, but shares are not for it.
+TYPED_TEST(Tagged, SharesAreForOneSumOnly) {
+    auto& all = this->fed;
+    all.tag(this->vector, this->sent, std::vector<TypeParam>(this->count));
+    const auto coin = coin_of(*all.session, all.members, all.signatures);
+    const auto tags_of = [&](std::vector<TypeParam> words, TypeParam change) {
+        words[7] += change;
+        SumTags tags(*all.session, coin);
+        tags.add(this->vector, 0, std::span<const TypeParam>(words));
+        return tags;
+    };
+    const auto tags = MessageWriter().field(tags_of(this->sent[2], 1).bytes()).field(SumTags(*all.session, coin).bytes()).bytes();
+    const auto part =
+        MessageWriter().label("silosum/v1/tags").field(all.session->id()).number(std::uint32_t{2}).field(coin).field(tags).bytes();
+    auto shown_to_3 = all.tags;
+    shown_to_3[2] = MessageWriter().field(tags).field(crypto::sign(all.identities[2], part)).bytes();
+    const auto of_3 = all.parties[3]->check_tags(shown_to_3, tags_of(this->sum, 1));
+    for (std::uint32_t silo = 0; silo < this->silos; ++silo) {
+        if (silo != 3) all.sums = all.parties[silo]->check_tags(all.tags, tags_of(this->sum, 0));
+        all.releases.push_back(all.parties[silo]->unmask(all.signatures));
+    }
+    EXPECT_NO_THROW(Unmasking(*all.session, all.members, all.releases, all.sums));
+    EXPECT_EQ(reason_of([&] { Unmasking(*all.session, all.members, all.releases, of_3); }), Refusal::too_few_shares);
+}
+
 TYPED_TEST(Tagged, ForgedReplayedSwappedOrMissingTagsAreRefused) {
     this->fed.tag(this->vector, this->sent, this->sum);
     const auto good = this->fed.tags;
@@ -148,6 +173,31 @@ TYPED_TEST(Tagged, NoShareLeavesBeforeTagsWereCompared) {
     EXPECT_EQ(reason_of([&] { (void)this->fed.parties[1]->unmask(this->fed.signatures); }), Refusal::out_of_order);
     EXPECT_EQ(reason_of([&] { (void)this->fed.parties[2]->tags(this->fed.signatures, SumTags(*this->fed.session, {}), nothing); }),
               Refusal::own_message);
+}
+
+// Words that change places are other words, wherever they are added.
+TEST(SumTags, DependOnThePlaceAndTheVectorOfAWord) {
+    SecureTerms terms = Tagged<std::uint32_t>::terms();
+    terms.vectors = {{1, 32, 5000}, {2, 32, 5000}};
+    Loopback fed(terms);
+    fed.exchange_keys();
+    const std::vector<std::uint32_t> words(1500, 7);
+    const auto bytes_of = [&](std::uint32_t vector, std::uint64_t first) {
+        SumTags tags(*fed.session, {});
+        tags.add(vector, first, std::span<const std::uint32_t>(words));
+        SumTags::Rows rows(2);
+        tags.add_to(rows);
+        return rows[vector - 1];
+    };
+    EXPECT_EQ(bytes_of(1, 0), bytes_of(1, 0));
+    EXPECT_NE(bytes_of(1, 0), bytes_of(1, 16));
+    EXPECT_NE(bytes_of(1, 0), bytes_of(2, 0));
+    SumTags in_parts(*fed.session, {});
+    in_parts.add(1, 1024, std::span<const std::uint32_t>(words).subspan(1024));
+    in_parts.add(1, 0, std::span<const std::uint32_t>(words).first(1024));
+    SumTags::Rows rows(2);
+    in_parts.add_to(rows);
+    EXPECT_EQ(rows[0], bytes_of(1, 0));
 }
 
 // No silo knows the coin before all members have shown theirs, and none can be another's.
