@@ -1,0 +1,61 @@
+// The one header with CUDA in it: kernel files and the calls of the CUDA runtime include it. It is real CUDA, unless the target defines
+// SILOSUM_CUDA_EMULATED: then a plain C++ compiler finds the same names in the emulator of the tests.
+#pragma once
+
+#if defined(SILOSUM_CUDA_EMULATED)
+#include "cuda_emulator.hpp"
+#else
+#include <cuda_runtime.h>
+#endif
+
+#include <cstddef>
+#include <utility>
+
+#include "device/cuda_stream.hpp"
+#include "device/where.hpp"
+
+namespace silosum::cuda {
+
+/// Throws RuntimeError with the runtime's name and text of `status`, unless it is cudaSuccess.
+void check(cudaError_t status, Where where = Where::current());
+
+struct Grid {
+    dim3 blocks;
+    dim3 threads;              // of a block
+    std::size_t shared_bytes;  // dynamic shared memory of a block
+    Where where;
+    Grid(dim3 blocks, dim3 threads, std::size_t shared_bytes = 0, Where where = Where::current())
+        : blocks(blocks), threads(threads), shared_bytes(shared_bytes), where(where) {}
+};
+
+#if defined(SILOSUM_CUDA_EMULATED) || defined(__CUDACC__)
+
+/// kernel<<<...>>>(arguments...) on the stream, with the launch checked; errors name the caller's line. A grid without blocks does nothing.
+template <class... Parameters, class... Arguments>
+void launch(void (*kernel)(Parameters...), const Grid& grid, const CudaStream& stream, Arguments&&... arguments) {
+    if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return;
+#if defined(SILOSUM_CUDA_EMULATED)
+    emulator::launch(grid.blocks, grid.threads, grid.shared_bytes, stream.handle(), {grid.where.file, grid.where.line}, kernel,
+                     static_cast<Parameters>(std::forward<Arguments>(arguments))...);
+#else
+    // clang-format off
+    kernel<<<grid.blocks, grid.threads, grid.shared_bytes, stream.handle()>>>(static_cast<Parameters>(std::forward<Arguments>(arguments))...);
+    // clang-format on
+#endif
+    check(cudaGetLastError(), grid.where);
+}
+
+/// The block's dynamic shared memory, aligned for every type that kernels load (`extern __shared__` has no portable spelling).
+template <class T>
+__device__ inline T* dynamic_shared() {
+#if defined(SILOSUM_CUDA_EMULATED)
+    return static_cast<T*>(emulator::dynamic_shared());
+#else
+    extern __shared__ __align__(16) unsigned char bytes[];
+    return reinterpret_cast<T*>(bytes);
+#endif
+}
+
+#endif
+
+}  // namespace silosum::cuda
