@@ -6,6 +6,7 @@
 
 #include "base/random.hpp"
 #include "base/threads.hpp"
+#include "device/cuda_stream.hpp"
 
 namespace silosum::kernels {
 
@@ -26,5 +27,17 @@ void gelu_backward(std::size_t n, const float* x, const float* dy, float* dx, co
 /// Inverted dropout: element i is kept when random.word(first + i) >= rate * 2^32, then scaled by 1 / (1 - rate). 0 <= rate < 1.
 /// The backward pass is the same call on dy.
 void dropout(std::size_t n, const Random& random, std::uint64_t first, float rate, const float* x, float* y, const Threads& threads);
+
+// On a GPU: the same, with pointers to its memory, in the order of the stream; nothing waits.
+SILOSUM_CUDA_ONLY void relu_forward(std::size_t n, const float* x, float* y, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void relu_backward(std::size_t n, const float* y, const float* dy, float* dx, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void tanh_forward(std::size_t n, const float* x, float* y, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void tanh_backward(std::size_t n, const float* y, const float* dy, float* dx, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void sigmoid_forward(std::size_t n, const float* x, float* y, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void sigmoid_backward(std::size_t n, const float* y, const float* dy, float* dx, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void gelu_forward(std::size_t n, const float* x, float* y, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void gelu_backward(std::size_t n, const float* x, const float* dy, float* dx, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void dropout(std::size_t n, const Random& random, std::uint64_t first, float rate, const float* x, float* y,
+                               const CudaStream& stream);
 
 }  // namespace silosum::kernels

@@ -46,7 +46,7 @@ void conv2d_unpack(const ConvShape& shape, std::span<const float> packed, std::s
     for_each_weight(shape, [&](std::size_t plain, std::size_t place) { weights[plain] = packed[place]; });
 }
 
-void conv2d_flip(const ConvShape& shape, const float* packed, float* flipped) {
+void conv2d_flip(const ConvShape& shape, const float* packed, float* flipped, const Threads& /*threads*/) {
     // flipped[p][ky][kx][out][16]: panels of input channels, the kernel turned by half a turn.
     float* to = flipped;
     for (std::size_t channel = 0; channel < shape.in_channels; channel += panel_width) {

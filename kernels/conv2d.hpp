@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/threads.hpp"
+#include "device/cuda_stream.hpp"
 #include "kernels/dense.hpp"
 
 namespace silosum::kernels {
@@ -40,7 +41,7 @@ struct ConvShape {
 void conv2d_pack(const ConvShape& shape, std::span<const float> weights, std::span<float> packed);
 void conv2d_unpack(const ConvShape& shape, std::span<const float> packed, std::span<float> weights);
 /// packed -> flipped, for conv2d_backward_input; needed once after the weights changed.
-void conv2d_flip(const ConvShape& shape, const float* packed, float* flipped);
+void conv2d_flip(const ConvShape& shape, const float* packed, float* flipped, const Threads& threads);
 
 /// x (samples, height, width, in_channels) -> padded (samples, height + 2 padding, width + 2 padding, in_channels) with a border of zeros.
 void conv2d_pad(const ConvShape& shape, std::size_t samples, const float* x, float* padded, const Threads& threads);
@@ -58,5 +59,16 @@ void conv2d_backward_input(const ConvShape& shape, std::size_t samples, const fl
 /// Samples are added in order, so calling it for parts of a batch one after the other (decay 1 from the second on) gives the same bits.
 void conv2d_backward_weights(const ConvShape& shape, std::size_t samples, const float* padded, const float* dy, float scale, float decay,
                              float* packed, float bias_decay, float* bias, const Threads& threads);
+
+// On a GPU: the same, with pointers to its memory, in the order of the stream; nothing waits.
+SILOSUM_CUDA_ONLY void conv2d_flip(const ConvShape& shape, const float* packed, float* flipped, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void conv2d_pad(const ConvShape& shape, std::size_t samples, const float* x, float* padded, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void conv2d_forward(const ConvShape& shape, std::size_t samples, const float* padded, const float* packed,
+                                      const float* bias, float* y, bool relu, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void conv2d_backward_input(const ConvShape& shape, std::size_t samples, const float* dy, const float* flipped,
+                                             const float* relu_output, float* scratch, float* dx, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void conv2d_backward_weights(const ConvShape& shape, std::size_t samples, const float* padded, const float* dy,
+                                               float scale, float decay, float* packed, float bias_decay, float* bias,
+                                               const CudaStream& stream);
 
 }  // namespace silosum::kernels

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/threads.hpp"
+#include "device/cuda_stream.hpp"
 
 namespace silosum::kernels {
 
@@ -41,5 +42,13 @@ void dense_backward_input(const DenseShape& shape, std::size_t batch, const floa
 /// decay 0, scale 1 gives the gradient (old contents may be anything, NaN included); decay 1 - lr * weight_decay, scale -lr is an SGD step.
 void dense_backward_weights(const DenseShape& shape, std::size_t batch, const float* x, const float* dy, float scale, float decay,
                             float* packed, float bias_decay, float* bias, const Threads& threads);
+
+// On a GPU: the same, with pointers to its memory, in the order of the stream; nothing waits.
+SILOSUM_CUDA_ONLY void dense_forward(const DenseShape& shape, std::size_t batch, const float* x, const float* packed, const float* bias,
+                                     float* y, bool relu, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void dense_backward_input(const DenseShape& shape, std::size_t batch, const float* dy, const float* packed,
+                                            const float* relu_output, float* dx, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void dense_backward_weights(const DenseShape& shape, std::size_t batch, const float* x, const float* dy, float scale,
+                                              float decay, float* packed, float bias_decay, float* bias, const CudaStream& stream);
 
 }  // namespace silosum::kernels

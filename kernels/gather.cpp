@@ -82,12 +82,20 @@ HWY_EXPORT(gather_floats);
 }  // namespace
 
 void gather_rows(std::size_t rows, std::size_t features, const std::uint8_t* x, const std::uint32_t* order, const float* scale,
-                 const float* offset, bool per_feature, float* batch) {
+                 const float* offset, bool per_feature, float* batch, const Threads& /*threads*/) {
     HWY_DYNAMIC_DISPATCH(gather_bytes)(rows, features, x, order, scale, offset, per_feature, batch);
 }
 void gather_rows(std::size_t rows, std::size_t features, const float* x, const std::uint32_t* order, const float* scale,
-                 const float* offset, bool per_feature, float* batch) {
+                 const float* offset, bool per_feature, float* batch, const Threads& /*threads*/) {
     HWY_DYNAMIC_DISPATCH(gather_floats)(rows, features, x, order, scale, offset, per_feature, batch);
+}
+
+void gather_values(std::size_t rows, const std::int32_t* values, const std::uint32_t* order, std::int32_t* chosen,
+                   const Threads& /*threads*/) {
+    for (std::size_t r = 0; r < rows; ++r) chosen[r] = values[order[r]];
+}
+void gather_values(std::size_t rows, const float* values, const std::uint32_t* order, float* chosen, const Threads& /*threads*/) {
+    for (std::size_t r = 0; r < rows; ++r) chosen[r] = values[order[r]];
 }
 
 }  // namespace silosum::kernels

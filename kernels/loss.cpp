@@ -140,13 +140,19 @@ double softplus(double z) {
 
 }  // namespace
 
-LossSum softmax_cross_entropy(std::size_t batch, std::size_t classes, const float* logits, const std::int32_t* labels,
-                              const float* class_weights, float scale, float* gradient) {
-    return HWY_DYNAMIC_DISPATCH(cross_entropy_rows)(batch, classes, logits, labels, class_weights, scale, gradient);
+void mean_scale(std::size_t batch, const std::int32_t* labels, const float* class_weights, float* scale, const Threads& /*threads*/) {
+    double sum = class_weights == nullptr ? static_cast<double>(batch) : 0;
+    for (std::size_t r = 0; class_weights != nullptr && r < batch; ++r) sum += static_cast<double>(class_weights[labels[r]]);
+    *scale = sum > 0 ? static_cast<float>(1 / sum) : 0.0F;
 }
 
-LossSum binary_cross_entropy(std::size_t batch, const float* logits, const std::int32_t* labels, const float* class_weights, float scale,
-                             float* gradient) {
+void softmax_cross_entropy(std::size_t batch, std::size_t classes, const float* logits, const std::int32_t* labels,
+                           const float* class_weights, const float* scale, float* gradient, LossSum* sum, const Threads& /*threads*/) {
+    *sum = HWY_DYNAMIC_DISPATCH(cross_entropy_rows)(batch, classes, logits, labels, class_weights, scale == nullptr ? 0 : *scale, gradient);
+}
+
+void binary_cross_entropy(std::size_t batch, const float* logits, const std::int32_t* labels, const float* class_weights,
+                          const float* scale, float* gradient, LossSum* sum, const Threads& /*threads*/) {
     LossSum result;
     for (std::size_t r = 0; r < batch; ++r) {
         assert(labels[r] == 0 || labels[r] == 1);
@@ -159,12 +165,13 @@ LossSum binary_cross_entropy(std::size_t batch, const float* logits, const std::
         if (gradient == nullptr) continue;
         // sigmoid(z) - 1 = -sigmoid(-z), without cancellation.
         const double wrong = 1.0 / (1.0 + std::exp(positive ? z : -z));
-        gradient[r] = static_cast<float>(static_cast<double>(scale) * weight * (positive ? -wrong : wrong));
+        gradient[r] = static_cast<float>(static_cast<double>(*scale) * weight * (positive ? -wrong : wrong));
     }
-    return result;
+    *sum = result;
 }
 
-LossSum squared_error(std::size_t batch, std::size_t outputs, const float* y, const float* targets, float scale, float* gradient) {
+void squared_error(std::size_t batch, std::size_t outputs, const float* y, const float* targets, const float* scale, float* gradient,
+                   LossSum* sum, const Threads& /*threads*/) {
     LossSum result;
     result.weight = static_cast<double>(batch);
     const double share = 1.0 / static_cast<double>(outputs);
@@ -173,11 +180,11 @@ LossSum squared_error(std::size_t batch, std::size_t outputs, const float* y, co
         for (std::size_t k = r * outputs; k < (r + 1) * outputs; ++k) {
             const double error = static_cast<double>(y[k]) - static_cast<double>(targets[k]);
             loss += error * error;
-            if (gradient != nullptr) gradient[k] = static_cast<float>(static_cast<double>(scale) * 2 * error * share);
+            if (gradient != nullptr) gradient[k] = static_cast<float>(static_cast<double>(*scale) * 2 * error * share);
         }
         result.loss += loss * share;
     }
-    return result;
+    *sum = result;
 }
 
 void softmax(std::size_t batch, std::size_t classes, const float* logits, float* probabilities) {

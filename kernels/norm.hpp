@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "base/threads.hpp"
+#include "device/cuda_stream.hpp"
 
 namespace silosum::kernels {
 
@@ -27,5 +28,12 @@ void norm_forward(const NormShape& shape, std::size_t samples, const float* x, c
 /// dx (may be null); dweight, dbias = decay * old + scale * gradient, samples added in order (decay 0: old contents are ignored).
 void norm_backward(const NormShape& shape, std::size_t samples, const float* x, const float* weight, const float* statistics,
                    const float* dy, float* dx, float scale, float decay, float* dweight, float* dbias, const Threads& threads);
+
+// On a GPU: the same, with pointers to its memory, in the order of the stream; nothing waits.
+SILOSUM_CUDA_ONLY void norm_forward(const NormShape& shape, std::size_t samples, const float* x, const float* weight, const float* bias,
+                                    float* y, float* statistics, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void norm_backward(const NormShape& shape, std::size_t samples, const float* x, const float* weight,
+                                     const float* statistics, const float* dy, float* dx, float scale, float decay, float* dweight,
+                                     float* dbias, const CudaStream& stream);
 
 }  // namespace silosum::kernels

@@ -25,10 +25,10 @@ HWY_INLINE FloatVector full_gradient(const float* gradient, FloatVector scale, F
     return hn::MulAdd(weight_decay, parameters, hn::Mul(scale, hn::LoadU(Floats(), gradient)));
 }
 
-void plain_sgd(std::size_t n, const SgdStep& step, float* parameters, const float* gradient) {
+void plain_sgd(std::size_t n, const SgdStep& step, float gradient_scale, float* parameters, const float* gradient) {
     const Floats d;
     const auto lr = hn::Set(d, step.lr);
-    const auto scale = hn::Set(d, step.gradient_scale);
+    const auto scale = hn::Set(d, gradient_scale);
     const auto weight_decay = hn::Set(d, step.weight_decay);
     const auto body = [=](float* p, const float* g) HWY_ATTR {
         const auto parameter = hn::LoadU(d, p);
@@ -38,11 +38,12 @@ void plain_sgd(std::size_t n, const SgdStep& step, float* parameters, const floa
 }
 
 template <bool nesterov>
-HWY_INLINE void momentum_sgd(std::size_t n, const SgdStep& step, float* parameters, const float* gradient, float* velocity) {
+HWY_INLINE void momentum_sgd(std::size_t n, const SgdStep& step, float gradient_scale, float* parameters, const float* gradient,
+                             float* velocity) {
     const Floats d;
     const auto lr = hn::Set(d, step.lr);
     const auto momentum = hn::Set(d, step.momentum);
-    const auto scale = hn::Set(d, step.gradient_scale);
+    const auto scale = hn::Set(d, gradient_scale);
     const auto weight_decay = hn::Set(d, step.weight_decay);
     const auto body = [=](float* p, const float* g, float* v) HWY_ATTR {
         const auto parameter = hn::LoadU(d, p);
@@ -55,20 +56,20 @@ HWY_INLINE void momentum_sgd(std::size_t n, const SgdStep& step, float* paramete
     in_steps<float_lanes>(n, body, parameters, gradient, velocity);
 }
 
-void sgd_range(std::size_t n, const SgdStep& step, float* parameters, const float* gradient, float* velocity) {
-    if (step.momentum == 0.0F) return plain_sgd(n, step, parameters, gradient);
-    if (step.nesterov) return momentum_sgd<true>(n, step, parameters, gradient, velocity);
-    momentum_sgd<false>(n, step, parameters, gradient, velocity);
+void sgd_range(std::size_t n, const SgdStep& step, float gradient_scale, float* parameters, const float* gradient, float* velocity) {
+    if (step.momentum == 0.0F) return plain_sgd(n, step, gradient_scale, parameters, gradient);
+    if (step.nesterov) return momentum_sgd<true>(n, step, gradient_scale, parameters, gradient, velocity);
+    momentum_sgd<false>(n, step, gradient_scale, parameters, gradient, velocity);
 }
 
-void adam_range(std::size_t n, const AdamStep& step, float* parameters, const float* gradient, float* m, float* v) {
+void adam_range(std::size_t n, const AdamStep& step, float gradient_scale, float* parameters, const float* gradient, float* m, float* v) {
     const Floats d;
     const double correction1 = 1.0 - std::pow(static_cast<double>(step.beta1), static_cast<double>(step.step));
     const double correction2 = 1.0 - std::pow(static_cast<double>(step.beta2), static_cast<double>(step.step));
     const auto rate = hn::Set(d, static_cast<float>(static_cast<double>(step.lr) / correction1));
     const auto spread = hn::Set(d, static_cast<float>(1.0 / std::sqrt(correction2)));
     const auto epsilon = hn::Set(d, step.epsilon);
-    const auto scale = hn::Set(d, step.gradient_scale);
+    const auto scale = hn::Set(d, gradient_scale);
     const auto weight_decay = hn::Set(d, step.weight_decay);
     const auto keep1 = hn::Set(d, step.beta1);
     const auto keep2 = hn::Set(d, step.beta2);
@@ -121,23 +122,27 @@ HWY_EXPORT(squares_of_block);
 
 }  // namespace
 
-void sgd_step(std::size_t n, const SgdStep& step, float* parameters, const float* gradient, float* velocity, const Threads& threads) {
+void sgd_step(std::size_t n, const SgdStep& step, const float* gradient_scale, float* parameters, const float* gradient, float* velocity,
+              const Threads& threads) {
+    const float scale = gradient_scale == nullptr ? 1.0F : *gradient_scale;
     const auto range = HWY_DYNAMIC_DISPATCH(sgd_range);
     in_parallel(n, elementwise_grain, threads, [&](std::size_t begin, std::size_t end) {
-        range(end - begin, step, parameters + begin, gradient + begin, velocity == nullptr ? nullptr : velocity + begin);
+        range(end - begin, step, scale, parameters + begin, gradient + begin, velocity == nullptr ? nullptr : velocity + begin);
     });
 }
 
-void adam_step(std::size_t n, const AdamStep& step, float* parameters, const float* gradient, float* m, float* v, const Threads& threads) {
+void adam_step(std::size_t n, const AdamStep& step, const float* gradient_scale, float* parameters, const float* gradient, float* m,
+               float* v, const Threads& threads) {
+    const float scale = gradient_scale == nullptr ? 1.0F : *gradient_scale;
     const auto range = HWY_DYNAMIC_DISPATCH(adam_range);
     in_parallel(n, elementwise_grain, threads, [&](std::size_t begin, std::size_t end) {
-        range(end - begin, step, parameters + begin, gradient + begin, m + begin, v + begin);
+        range(end - begin, step, scale, parameters + begin, gradient + begin, m + begin, v + begin);
     });
 }
 
 double SgdReference::step(const SgdStep& settings, double lr, double parameter, double gradient) {
     const double momentum = static_cast<double>(settings.momentum);
-    const double g = static_cast<double>(settings.gradient_scale) * gradient + static_cast<double>(settings.weight_decay) * parameter;
+    const double g = gradient + static_cast<double>(settings.weight_decay) * parameter;
     if (momentum == 0) return parameter - lr * g;
     velocity = momentum * velocity + g;
     return parameter - lr * (settings.nesterov ? g + momentum * velocity : velocity);
@@ -147,7 +152,7 @@ double AdamReference::step(const AdamStep& settings, double lr, double parameter
     const double beta1 = static_cast<double>(settings.beta1);
     const double beta2 = static_cast<double>(settings.beta2);
     const double t = static_cast<double>(settings.step);
-    const double g = static_cast<double>(settings.gradient_scale) * gradient + static_cast<double>(settings.weight_decay) * parameter;
+    const double g = gradient + static_cast<double>(settings.weight_decay) * parameter;
     m = beta1 * m + (1 - beta1) * g;
     v = beta2 * v + (1 - beta2) * g * g;
     const double m_hat = m / (1 - std::pow(beta1, t));
@@ -155,7 +160,7 @@ double AdamReference::step(const AdamStep& settings, double lr, double parameter
     return parameter - lr * m_hat / (std::sqrt(v_hat) + static_cast<double>(settings.epsilon));
 }
 
-double sum_of_squares(std::size_t n, const float* x, const Threads& threads) {
+void sum_of_squares(std::size_t n, const float* x, double* result, const Threads& threads) {
     constexpr std::size_t block = 4096;
     const auto squares = HWY_DYNAMIC_DISPATCH(squares_of_block);
     const auto of_block = [=](std::size_t b) { return squares(std::min(block, n - b * block), x + b * block); };
@@ -163,14 +168,20 @@ double sum_of_squares(std::size_t n, const float* x, const Threads& threads) {
     double sum = 0;
     if (threads.count() == 1) {
         for (std::size_t b = 0; b < blocks; ++b) sum += of_block(b);
-        return sum;
+        *result = sum;
+        return;
     }
     std::vector<double> sums(blocks);
     in_parallel(blocks, elementwise_grain / block, threads, [&](std::size_t begin, std::size_t end) {
         for (std::size_t b = begin; b < end; ++b) sums[b] = of_block(b);
     });
     for (const double part : sums) sum += part;
-    return sum;
+    *result = sum;
+}
+
+void clip_scale(const double* sum_of_squares, double largest_norm, float* scale, const Threads& /*threads*/) {
+    const double norm = std::sqrt(*sum_of_squares);
+    *scale = norm > largest_norm ? static_cast<float>(largest_norm / norm) : 1.0F;
 }
 
 }  // namespace silosum::kernels

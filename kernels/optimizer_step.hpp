@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/threads.hpp"
+#include "device/cuda_stream.hpp"
 
 namespace silosum::kernels {
 
@@ -14,10 +15,11 @@ struct SgdStep {
     float momentum = 0;  // velocity = momentum * velocity + g; step along velocity, or g + momentum * velocity with nesterov
     bool nesterov = false;
     float weight_decay = 0;
-    float gradient_scale = 1;  // applied to the gradient before all else: what clipping leaves of it
 };
-/// velocity may be null when momentum is 0.
-void sgd_step(std::size_t n, const SgdStep& step, float* parameters, const float* gradient, float* velocity, const Threads& threads);
+/// The gradient is multiplied by *gradient_scale before all else: what clipping leaves of it; null for 1. velocity may be null when
+/// momentum is 0.
+void sgd_step(std::size_t n, const SgdStep& step, const float* gradient_scale, float* parameters, const float* gradient, float* velocity,
+              const Threads& threads);
 
 struct AdamStep {
     float lr = 0;
@@ -25,10 +27,10 @@ struct AdamStep {
     float beta2 = 0.999F;
     float epsilon = 1e-8F;
     float weight_decay = 0;
-    float gradient_scale = 1;
     std::uint64_t step = 1;  // 1 for the first
 };
-void adam_step(std::size_t n, const AdamStep& step, float* parameters, const float* gradient, float* m, float* v, const Threads& threads);
+void adam_step(std::size_t n, const AdamStep& step, const float* gradient_scale, float* parameters, const float* gradient, float* m,
+               float* v, const Threads& threads);
 
 /// The same steps for one value in double: the specification that the kernels are tested against.
 struct SgdReference {
@@ -41,7 +43,17 @@ struct AdamReference {
     [[nodiscard]] double step(const AdamStep& settings, double lr, double parameter, double gradient);
 };
 
-/// Sum of squares in double over fixed blocks of 4096 values, combined in order: the same for any number of threads.
-[[nodiscard]] double sum_of_squares(std::size_t n, const float* x, const Threads& threads);
+/// *sum = sum of squares in double over fixed blocks of 4096 values, combined in order: the same for any number of threads.
+void sum_of_squares(std::size_t n, const float* x, double* sum, const Threads& threads);
+/// *scale = what brings a vector with this sum of squares down to the norm `largest_norm`, 1 where it is not longer.
+void clip_scale(const double* sum_of_squares, double largest_norm, float* scale, const Threads& threads);
+
+// On a GPU: the same, with pointers to its memory (sums and scales too), in the order of the stream; nothing waits.
+SILOSUM_CUDA_ONLY void sgd_step(std::size_t n, const SgdStep& step, const float* gradient_scale, float* parameters, const float* gradient,
+                                float* velocity, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void adam_step(std::size_t n, const AdamStep& step, const float* gradient_scale, float* parameters, const float* gradient,
+                                 float* m, float* v, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void sum_of_squares(std::size_t n, const float* x, double* sum, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void clip_scale(const double* sum_of_squares, double largest_norm, float* scale, const CudaStream& stream);
 
 }  // namespace silosum::kernels

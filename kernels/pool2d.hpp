@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/threads.hpp"
+#include "device/cuda_stream.hpp"
 
 namespace silosum::kernels {
 
@@ -31,5 +32,15 @@ void max_pool_backward(const PoolShape& shape, std::size_t samples, const float*
                        float* dx, const Threads& threads);
 void average_pool_forward(const PoolShape& shape, std::size_t samples, const float* x, float* y, const Threads& threads);
 void average_pool_backward(const PoolShape& shape, std::size_t samples, const float* dy, float* dx, const Threads& threads);
+
+// On a GPU: the same, with pointers to its memory, in the order of the stream; nothing waits.
+SILOSUM_CUDA_ONLY void max_pool_forward(const PoolShape& shape, std::size_t samples, const float* x, float* y, std::uint8_t* winner,
+                                        const CudaStream& stream);
+SILOSUM_CUDA_ONLY void max_pool_backward(const PoolShape& shape, std::size_t samples, const float* dy, const std::uint8_t* winner,
+                                         const float* relu_output, float* dx, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void average_pool_forward(const PoolShape& shape, std::size_t samples, const float* x, float* y,
+                                            const CudaStream& stream);
+SILOSUM_CUDA_ONLY void average_pool_backward(const PoolShape& shape, std::size_t samples, const float* dy, float* dx,
+                                             const CudaStream& stream);
 
 }  // namespace silosum::kernels

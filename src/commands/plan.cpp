@@ -95,15 +95,13 @@ int plan(const std::vector<std::string>& arguments) {
     const Threads threads(1);
     const Sequential network(layers, census.problem, config.model.loss, threads, 1);
     if (!config.run.warm_start.empty()) {
-        (void)first_parameters(config, network,
-                               {.problem = census.problem,
-                                .layers = layers_text(layers),
-                                .loss = config.model.loss,
-                                .round = 0,
-                                .standardisation = {},
-                                .class_names = census.class_names,
-                                .feature_names = census.feature_names,
-                                .class_weights = {}});
+        ModelDescription description;
+        description.problem = census.problem;
+        description.layers = layers_text(layers);
+        description.loss = config.model.loss;
+        description.class_names = census.class_names;
+        description.feature_names = census.feature_names;
+        (void)first_parameters(config, network, description);
     }
     const auto rank_count = static_cast<std::size_t>(ranks);
     fmt::print("{} on {}: {} train rows, the largest silo {}\n", counted(census.silos.size(), "silo"), counted(rank_count, "rank"),

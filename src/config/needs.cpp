@@ -68,7 +68,7 @@ Needs needs_of(const RunConfig& config, const Census& census, const std::vector<
     const std::size_t batch_bytes = batch * census.problem.features() * sizeof(float);
     needs.memory.emplace_back(
         "local model and network",
-        model_bytes + batch_bytes + Sequential::estimate_memory_bytes(layers, census.problem, config.run.threads, batch, settings));
+        model_bytes + batch_bytes + Sequential::estimate_memory_bytes(layers, census.problem, threads, batch, settings));
     if (config.local.keeps_state()) {
         // One silo's state more while a checkpoint writes it in the order of the layout.
         needs.memory.emplace_back("kept optimiser state", hosted * settings.state_vectors() * model_bytes);

@@ -2,27 +2,45 @@
 // needed to hold one.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 
 struct CUstream_st;
 
-/// Marks what only a build with CUDA (or with the emulator of the tests) defines. Weak, so that a build without links all the same: there
-/// is no CudaStream in it to call these with, as making one says "built without CUDA" (see device.hpp).
+/// Marks what only a build with CUDA (or with the emulator of the tests) defines. Weak, so that a build without links all the same; it has
+/// no CudaStream to call these with, as devices.hpp says "built without CUDA" before one is made.
 #define SILOSUM_CUDA_ONLY [[gnu::weak]]
 
 namespace silosum {
 
+/// Copies share the queue; it goes with the last. Not for two threads at once.
 class CudaStream {
 public:
-    /// Use Device::open_stream(). `handle` is destroyed by `destroy` with the last copy.
-    CudaStream(int device, CUstream_st* handle, void (*destroy)(CUstream_st*)) : device_(device), handle_(handle, destroy) {}
+    /// On GPU `device` of this process. RuntimeError with the reason where there is none.
+    SILOSUM_CUDA_ONLY explicit CudaStream(int device);
 
     [[nodiscard]] int device() const { return device_; }
-    [[nodiscard]] CUstream_st* handle() const { return handle_.get(); }
+    [[nodiscard]] CUstream_st* handle() const { return handle_; }
+
+    /// Until all work given so far is done. RuntimeError if some of it failed.
+    SILOSUM_CUDA_ONLY void wait() const;
+
+    /// Memory for the kernels of one call, `bytes` or more; the next call on the stream may have the same. Grows, never shrinks.
+    [[nodiscard]] SILOSUM_CUDA_ONLY void* workspace(std::size_t bytes) const;
+
+    /// Memory of the GPU, zeroed by the stream. Its last holder frees it once the stream's work is done.
+    [[nodiscard]] SILOSUM_CUDA_ONLY std::shared_ptr<void> allocate(std::size_t bytes) const;
+    // From and to the host's memory, or within the GPU's: put into the queue. The host's side must last and stay unchanged until wait().
+    SILOSUM_CUDA_ONLY void copy_to_device(const void* host, void* device, std::size_t bytes) const;
+    SILOSUM_CUDA_ONLY void copy_to_host(const void* device, void* host, std::size_t bytes) const;
+    SILOSUM_CUDA_ONLY void copy_on_device(const void* from, void* to, std::size_t bytes) const;
+    SILOSUM_CUDA_ONLY void fill_with_zeros(void* device, std::size_t bytes) const;
 
 private:
-    int device_;
-    std::shared_ptr<CUstream_st> handle_;
+    struct State;
+    std::shared_ptr<State> state_;
+    int device_ = 0;
+    CUstream_st* handle_ = nullptr;
 };
 
 }  // namespace silosum

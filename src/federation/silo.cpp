@@ -5,72 +5,92 @@
 #include "base/error.hpp"
 #include "base/phase_clock.hpp"
 #include "data/batch_order.hpp"
-#include "data/loader.hpp"
 
 namespace silosum {
 
+namespace {
+
+/// All batches of a round, one after the other; ends: where each ends.
+struct RoundRows {
+    std::vector<std::uint32_t> rows;
+    std::vector<std::size_t> ends;
+
+    explicit RoundRows(BatchOrder order) {
+        for (auto batch = order.next(); !batch.empty(); batch = order.next()) {
+            rows.insert(rows.end(), batch.begin(), batch.end());
+            ends.push_back(rows.size());
+        }
+    }
+};
+
+}  // namespace
+
 Trainer::Trainer(std::span<const LayerSpec> layers, const Problem& problem, const std::string& loss, const LocalConfig& local,
-                 bool drop_last, std::uint64_t seed, std::uint64_t rounds, std::size_t largest_batch, const Threads& threads)
+                 bool drop_last, std::uint64_t seed, std::uint64_t rounds, std::size_t largest_batch, const Stream& stream)
     : local_(local),
       drop_last_(drop_last),
       schedule_(local.learning_rates(rounds)),
       seed_(seed),
-      network_(layers, problem, loss, threads, largest_batch),
+      network_(layers, problem, loss, stream, largest_batch),
       y_(network_.layout().size()),
-      x_(largest_batch * problem.features()),
-      labels_(problem.task == Task::regression ? 0 : largest_batch),
-      targets_(problem.task == Task::regression ? largest_batch : 0) {
+      x_(stream.allocate<float>(largest_batch * problem.features())),
+      labels_(stream.allocate<std::int32_t>(problem.task == Task::regression ? 0 : largest_batch)),
+      targets_(stream.allocate<float>(problem.task == Task::regression ? largest_batch : 0)) {
     if (!local_.keeps_state()) optimizer_ = network_.make_optimizer(local_.optimizer_settings());
-}
-
-void Silo::fill_batch(Trainer& trainer, std::span<const std::uint32_t> rows) const {
-    const Split& split = shard_.train;
-    gather(split, features_, rows, trainer.x_.data());
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        if (!split.labels.empty()) trainer.labels_[i] = split.labels[rows[i]];
-        if (!split.targets.empty()) trainer.targets_[i] = split.targets[rows[i]];
-    }
 }
 
 Update Silo::train(std::span<const float> global, Trainer& trainer, const Round& round, double deadline_s) {
     const double start = wall_seconds();
     const LocalConfig& local = trainer.settings();
+    Sequential& network = trainer.network_;
+    const Stream& stream = network.stream();
     const auto round_number = static_cast<std::uint32_t>(round.number);
     const BatchPlan plan{.rows = shard_.train.rows, .batch_size = local.batch_size, .drop_last = trainer.drop_last_};
-    BatchOrder order = local.steps > 0 ? BatchOrder::of_steps(plan, trainer.seed(), id_, round_number, local.steps)
-                                       : BatchOrder::of_epochs(plan, trainer.seed(), id_, round_number, local.epochs);
-    if (!trainer.optimizer_ && !optimizer_) optimizer_ = trainer.network_.make_optimizer(local.optimizer_settings());
+    const RoundRows order(local.steps > 0 ? BatchOrder::of_steps(plan, trainer.seed(), id_, round_number, local.steps)
+                                          : BatchOrder::of_epochs(plan, trainer.seed(), id_, round_number, local.epochs));
+    if (!trainer.optimizer_ && !optimizer_) optimizer_ = network.make_optimizer(local.optimizer_settings());
     Optimizer& optimizer = trainer.optimizer_ ? *trainer.optimizer_ : *optimizer_;
     if (trainer.optimizer_) optimizer.reset();
+    if (!loader_) loader_ = std::make_shared<const Loader>(shard_.train, features_, stream);
+    if (trainer.rows_.size() < order.rows.size()) trainer.rows_ = stream.allocate<std::uint32_t>(order.rows.size());
+    const std::span<std::uint32_t> rows = trainer.rows_.span().first(order.rows.size());
+    stream.upload(std::span<const std::uint32_t>(order.rows), rows);
 
     const Random dropout(trainer.seed(), Purpose::dropout, id_, round_number);
     const double lr = trainer.schedule().rate(round.number - 1);
-    trainer.network_.load(global);
+    network.load(global);
+    // A GPU works ahead: asking for losses would make it wait for the host in each step.
+    const std::size_t steps_between_looks = stream.is_cuda() ? Sequential::steps_ahead : 1;
     kernels::LossSum sum;
-    std::uint64_t steps = 0;
-    for (auto rows = order.next(); !rows.empty(); rows = order.next(), ++steps) {
-        fill_batch(trainer, rows);
-        const Batch batch{rows.size(), trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data()};
-        const auto loss = trainer.network_.train_step(batch, optimizer, lr, dropout, steps);
-        require<RuntimeError>(
-            std::isfinite(loss.loss),
-            "silo \"{}\", round {}: its training diverged, the loss is {} at step {}; lower local.lr, set local.clip_norm, or "
-            "standardise the features (data.standardise)",
-            name(), round.number, loss.loss, steps + 1);
-        sum.loss += loss.loss;
-        sum.weight += loss.weight;
+    std::uint64_t looked_at = 0;
+    for (std::uint64_t step = 0; step < order.ends.size(); ++step) {
+        const std::size_t begin = step == 0 ? 0 : order.ends[step - 1];
+        const std::size_t samples = order.ends[step] - begin;
+        loader_->gather(rows.subspan(begin, samples), trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data());
+        network.train_step({samples, trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data()}, optimizer, lr, dropout, step);
+        if ((step + 1) % steps_between_looks != 0 && step + 1 < order.ends.size()) continue;
+        for (const auto& loss : network.take_losses()) {
+            ++looked_at;
+            require<RuntimeError>(
+                std::isfinite(loss.loss),
+                "silo \"{}\", round {}: its training diverged, the loss is {} at step {}; lower local.lr, set local.clip_norm, or "
+                "standardise the features (data.standardise)",
+                name(), round.number, loss.loss, looked_at);
+            sum.loss += loss.loss;
+            sum.weight += loss.weight;
+        }
         if (deadline_s > 0 && wall_seconds() - start > deadline_s) {
             last_loss_.reset();
             return {.silo = id_, .weight = 0, .local = trainer.y_.span(), .global = global, .steps = 0, .numbers = {0, 0}};
         }
     }
-    trainer.network_.store(trainer.y_.span());
+    network.store(trainer.y_.span());
     last_loss_ = sum.loss / sum.weight;
     return {.silo = id_,
             .weight = shard_.train.rows,
             .local = trainer.y_.span(),
             .global = global,
-            .steps = steps,
+            .steps = order.ends.size(),
             .numbers = {sum.loss, sum.weight}};
 }
 

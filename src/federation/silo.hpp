@@ -2,14 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/buffer.hpp"
-#include "base/threads.hpp"
+#include "data/loader.hpp"
 #include "data/shard.hpp"
+#include "device/stream.hpp"
 #include "model/local_config.hpp"
 #include "model/schedule.hpp"
 #include "model/sequential.hpp"
@@ -21,9 +23,9 @@ namespace silosum {
 /// The network of a rank and the buffers of one local training at a time. Holds nothing of a silo between rounds.
 class Trainer {
 public:
-    /// `threads` must outlive it. largest_batch: samples of the largest batch of any hosted silo.
+    /// The stream's threads must outlive it. largest_batch: samples of the largest batch of any hosted silo.
     Trainer(std::span<const LayerSpec> layers, const Problem& problem, const std::string& loss, const LocalConfig& local, bool drop_last,
-            std::uint64_t seed, std::uint64_t rounds, std::size_t largest_batch, const Threads& threads);
+            std::uint64_t seed, std::uint64_t rounds, std::size_t largest_batch, const Stream& stream);
 
     [[nodiscard]] Sequential& network() { return network_; }
     [[nodiscard]] const LocalConfig& settings() const { return local_; }
@@ -40,9 +42,11 @@ private:
     Sequential network_;
     std::optional<Optimizer> optimizer_;  // for local.state = reset; with keep every silo has its own
     Buffer<float> y_;                     // the silo's model after training, in layout order
-    Buffer<float> x_;                     // one batch
-    std::vector<std::int32_t> labels_;
-    std::vector<float> targets_;
+    // Of the stream: one batch, and the rows of all batches of a round.
+    Buffer<float> x_;
+    Buffer<std::int32_t> labels_;
+    Buffer<float> targets_;
+    Buffer<std::uint32_t> rows_;
 };
 
 class Silo {
@@ -54,7 +58,10 @@ public:
     [[nodiscard]] const Shard& shard() const { return shard_; }
     /// The map from stored values to what the network sees.
     [[nodiscard]] const Affine& features() const { return features_; }
-    void set_features(Affine features) { features_ = std::move(features); }
+    void set_features(Affine features) {
+        features_ = std::move(features);
+        loader_.reset();
+    }
 
     /// Trains from the global model on this silo's rows. The update refers to the trainer's buffers until the next call.
     /// update.numbers = {sum of weighted training losses, sum of their weights}. RuntimeError when the loss is not finite.
@@ -72,11 +79,10 @@ public:
     void set_optimizer_state(const Trainer& trainer, std::span<const std::vector<float>> vectors, std::uint64_t steps);
 
 private:
-    void fill_batch(Trainer& trainer, std::span<const std::uint32_t> rows) const;
-
     std::uint32_t id_;
     Shard shard_;
     Affine features_;
+    std::shared_ptr<const Loader> loader_;  // of the train rows, once it has trained
     std::optional<Optimizer> optimizer_;
     std::optional<double> last_loss_;
 };

@@ -89,8 +89,8 @@ std::vector<std::size_t> assign_outputs(const ExecutionPlan& plan, std::vector<O
     return of_step;
 }
 
-std::size_t samples_in_group(const ExecutionPlan& plan, std::size_t threads) {
-    if (plan.split == 0 || threads > 1) return plan.capacity;
+std::size_t samples_in_group(const ExecutionPlan& plan, const Stream& stream) {
+    if (plan.split == 0 || stream.is_cuda() || stream.threads().count() > 1) return plan.capacity;
     std::size_t floats = 0;
     std::size_t largest = 0;
     for (std::size_t i = 0; i < plan.split; ++i) {
@@ -104,12 +104,12 @@ std::size_t samples_in_group(const ExecutionPlan& plan, std::size_t threads) {
 
 }  // namespace
 
-ExecutionPlan plan_execution(std::span<const std::unique_ptr<Layer>> layers, std::size_t threads, std::size_t capacity) {
+ExecutionPlan plan_execution(std::span<const std::unique_ptr<Layer>> layers, const Stream& stream, std::size_t capacity) {
     ExecutionPlan plan;
     plan.capacity = std::max<std::size_t>(1, capacity);
     plan.steps = steps_of(layers, plan);
     plan.split = split_of(plan.steps);
-    plan.group = samples_in_group(plan, threads);
+    plan.group = samples_in_group(plan, stream);
     plan.first_trained = plan.steps.size();
     for (std::size_t i = plan.steps.size(); i-- > 0;) {
         if (plan.steps[i].layer->packed_size() > 0) plan.first_trained = i;
@@ -135,13 +135,13 @@ ExecutionPlan plan_execution(std::span<const std::unique_ptr<Layer>> layers, std
             auto& largest = i < plan.split ? group_size : head_size;
             largest = std::max(largest, layer.in().size());
         }
-        scratch = std::max(scratch, layer.scratch_size(threads));
+        // Kernels on a GPU bring their own.
+        if (!stream.is_cuda()) scratch = std::max(scratch, layer.scratch_size(stream.threads().count()));
         if (layer.packed_size() > 0 && !layer.steps_in_place()) plan.gradient_prefix = step.parameters + rounded_up(layer.packed_size());
     }
     for (auto& offset : plan.head_gradients) offset = memory.take(head_size * plan.capacity);
     for (auto& offset : plan.group_gradients) offset = memory.take(group_size * plan.group);
     plan.scratch = memory.take(scratch);
-    plan.logits = memory.take(logits_block * layers.back()->out().size());
     plan.memory_size = memory.size();
     return plan;
 }

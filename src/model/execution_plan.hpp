@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "device/stream.hpp"
 #include "model/layer.hpp"
 
 namespace silosum {
@@ -24,7 +25,8 @@ struct PlannedStep {
 };
 
 /// The leading image layers run in small groups of samples, forward and backward, so that a group's activations stay in the second-level
-/// cache; the layers from `split` on run on the whole batch. The bits are the same as without groups: samples are added in order.
+/// cache; the layers from `split` on run on the whole batch. On a GPU, or with more threads, the group is the batch. The bits are the same
+/// as without groups: samples are added in order.
 struct ExecutionPlan {
     std::vector<PlannedStep> steps;
     std::size_t split = 0;
@@ -39,7 +41,6 @@ struct ExecutionPlan {
     std::array<std::size_t, 2> head_gradients{};   // of the whole batch; the first takes the loss's gradient
     std::array<std::size_t, 2> group_gradients{};  // of one group
     std::size_t scratch = 0;
-    std::size_t logits = 0;  // for loss(): logits_block samples
     std::size_t memory_size = 0;
 
     [[nodiscard]] bool is_trained(std::size_t step) const { return step >= first_trained; }
@@ -50,6 +51,6 @@ struct ExecutionPlan {
 inline constexpr std::size_t logits_block = 256;
 
 /// Fuses relus into the layers before them (once; planning again for another capacity changes nothing there) and lays out the memory.
-[[nodiscard]] ExecutionPlan plan_execution(std::span<const std::unique_ptr<Layer>> layers, std::size_t threads, std::size_t capacity);
+[[nodiscard]] ExecutionPlan plan_execution(std::span<const std::unique_ptr<Layer>> layers, const Stream& stream, std::size_t capacity);
 
 }  // namespace silosum

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/random.hpp"
-#include "base/threads.hpp"
+#include "device/stream.hpp"
 #include "model/shape.hpp"
 
 namespace silosum {
@@ -24,11 +24,12 @@ struct LayerTensor {
     std::size_t fan_out = 1;
 };
 
-/// What a pass over some samples works with. Pointers belong to the model; those of a layer without the thing may be anything.
+/// What a pass over some samples works with. Pointers belong to the model and are of its stream's memory; those of a layer without
+/// the thing may be anything.
 struct Pass {
     std::size_t samples = 0;
     bool training = false;
-    const Threads* threads = nullptr;
+    const Stream* stream = nullptr;
     const Random* dropout = nullptr;  // training only
     std::uint64_t dropout_first = 0;  // first word of the stream for these samples
     const float* parameters = nullptr;
@@ -85,7 +86,7 @@ public:
     [[nodiscard]] virtual ReluMask relu_mask() const { return ReluMask::none; }
 
     /// Once for each backward pass, when the gradient of the input is wanted.
-    virtual void prepare_backward(const float* /*parameters*/, float* /*derived*/) const {}
+    virtual void prepare_backward(const Stream& /*stream*/, const float* /*parameters*/, float* /*derived*/) const {}
     virtual void forward(const Pass& pass, const float* x, float* y) const = 0;
     /// x and y as the forward pass saw them (only valid where the layer says it needs them), dy -> dx and the parameters' gradient.
     /// dx is null where nobody wants it; dx == dy only where runs_in_place(). With input_is_relu, a relu mask of the layer's kind applies.

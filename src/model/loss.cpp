@@ -26,25 +26,19 @@ const std::string& to_string(Loss loss) {
     return loss_names()[static_cast<std::size_t>(loss) + 1];
 }
 
-double sum_of_weights(const Batch& batch, std::span<const float> class_weights) {
-    if (class_weights.empty()) return static_cast<double>(batch.samples);
-    double sum = 0;
-    for (std::size_t i = 0; i < batch.samples; ++i) sum += static_cast<double>(class_weights[static_cast<std::size_t>(batch.labels[i])]);
-    return sum;
-}
-
-kernels::LossSum measure_loss(Loss loss, const Batch& batch, std::size_t outputs, const float* y, std::span<const float> class_weights,
-                              float scale, float* gradient) {
+void measure_loss(const Stream& stream, Loss loss, const Batch& batch, std::size_t outputs, const float* y,
+                  std::span<const float> class_weights, const float* scale, float* gradient, kernels::LossSum* sum) {
     const float* weights = class_weights.empty() ? nullptr : class_weights.data();
-    switch (loss) {
-        case Loss::softmax_cross_entropy:
-            return kernels::softmax_cross_entropy(batch.samples, outputs, y, batch.labels, weights, scale, gradient);
-        case Loss::binary_cross_entropy:
-            return kernels::binary_cross_entropy(batch.samples, y, batch.labels, weights, scale, gradient);
-        case Loss::squared_error:
-            break;
-    }
-    return kernels::squared_error(batch.samples, outputs, y, batch.targets, scale, gradient);
+    stream.run([&](const auto& on) {
+        switch (loss) {
+            case Loss::softmax_cross_entropy:
+                return kernels::softmax_cross_entropy(batch.samples, outputs, y, batch.labels, weights, scale, gradient, sum, on);
+            case Loss::binary_cross_entropy:
+                return kernels::binary_cross_entropy(batch.samples, y, batch.labels, weights, scale, gradient, sum, on);
+            case Loss::squared_error:
+                return kernels::squared_error(batch.samples, outputs, y, batch.targets, scale, gradient, sum, on);
+        }
+    });
 }
 
 }  // namespace silosum

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "device/stream.hpp"
 #include "kernels/loss.hpp"
 #include "model/task.hpp"
 
@@ -30,10 +31,9 @@ enum class Loss { softmax_cross_entropy, binary_cross_entropy, squared_error };
 /// The name that is not "auto".
 [[nodiscard]] const std::string& to_string(Loss loss);
 
-/// Sum of the weights of the batch's samples; class_weights may be empty (all 1).
-[[nodiscard]] double sum_of_weights(const Batch& batch, std::span<const float> class_weights);
-/// Losses of outputs (samples, outputs), in sample order; gradient (same shape) = scale * derivative of the sum, or null.
-[[nodiscard]] kernels::LossSum measure_loss(Loss loss, const Batch& batch, std::size_t outputs, const float* y,
-                                            std::span<const float> class_weights, float scale, float* gradient);
+/// *sum = losses of outputs (samples, outputs); gradient (same shape, or null) = *scale * derivative of the sum. class_weights may be empty
+/// (all 1). Everything that pointers and spans refer to is in the memory of the stream.
+void measure_loss(const Stream& stream, Loss loss, const Batch& batch, std::size_t outputs, const float* y,
+                  std::span<const float> class_weights, const float* scale, float* gradient, kernels::LossSum* sum);
 
 }  // namespace silosum

@@ -6,7 +6,7 @@
 #include <span>
 
 #include "base/buffer.hpp"
-#include "base/threads.hpp"
+#include "device/stream.hpp"
 
 namespace silosum {
 
@@ -28,21 +28,22 @@ struct OptimizerSettings {
 
 class Optimizer {
 public:
-    /// packed_size: of the model it will step.
-    Optimizer(const OptimizerSettings& settings, std::size_t packed_size);
+    /// packed_size: of the model it will step, whose stream it works on.
+    Optimizer(const OptimizerSettings& settings, std::size_t packed_size, const Stream& stream);
 
     [[nodiscard]] const OptimizerSettings& settings() const { return settings_; }
     /// True where a step is parameters = (1 - lr * weight_decay) * parameters - lr * gradient, with nothing in between.
     [[nodiscard]] bool is_plain_sgd() const { return settings_.state_vectors() == 0 && settings_.clip_norm == 0; }
 
-    /// One step on all parameters; the spans have packed_size values.
-    void step(double lr, std::span<float> parameters, std::span<const float> gradient, const Threads& threads);
+    /// One step on all parameters; the spans are of the stream's memory and have packed_size values.
+    void step(double lr, std::span<float> parameters, std::span<const float> gradient);
     /// A plain step on a part of the parameters, for is_plain_sgd() only.
-    void plain_step(double lr, std::span<float> parameters, std::span<const float> gradient, const Threads& threads) const;
+    void plain_step(double lr, std::span<float> parameters, std::span<const float> gradient) const;
 
     /// As if new: state 0, no steps taken.
     void reset();
-    /// State, packed like the parameters: vector 0 is the velocity or m, vector 1 is v. Sequential::store_state gives it flat.
+    /// State in the stream's memory, packed like the parameters: vector 0 is the velocity or m, vector 1 is v. Sequential::store_state
+    /// gives it flat.
     [[nodiscard]] std::size_t vectors() const { return settings_.state_vectors(); }
     [[nodiscard]] std::span<float> vector(std::size_t i) { return i == 0 ? first_.span() : second_.span(); }
     [[nodiscard]] std::span<const float> vector(std::size_t i) const { return i == 0 ? first_.span() : second_.span(); }
@@ -52,8 +53,11 @@ public:
 
 private:
     OptimizerSettings settings_;
+    Stream stream_;
     Buffer<float> first_;
     Buffer<float> second_;
+    Buffer<double> norm_;  // the gradient's sum of squares, and what clipping leaves of it, where it clips
+    Buffer<float> clip_;
     std::uint64_t steps_ = 0;
 };
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "base/error.hpp"
 #include "kernels/activation.hpp"
+#include "kernels/gather.hpp"
 
 namespace silosum {
 
@@ -39,18 +41,81 @@ std::size_t gradient_size(const ExecutionPlan& plan, bool in_place) {
     return in_place ? plan.gradient_prefix : plan.packed_size;
 }
 
+/// For each packed parameter its place in the flat vector, found by packing the places themselves: as two numbers, because a float holds
+/// no more than 24 bits.
+std::vector<std::uint32_t> places_of(const ExecutionPlan& plan, std::size_t parameters) {
+    constexpr std::uint32_t radix = 4096;
+    require(parameters < std::size_t{radix} * radix * 16, "{} parameters are more than a GPU model can have ({})", parameters,
+            std::size_t{radix} * radix * 16);
+    std::vector<float> low(parameters);
+    std::vector<float> high(parameters);
+    for (std::size_t i = 0; i < parameters; ++i) {
+        low[i] = static_cast<float>(i % radix + 1);  // 0 stays for padding
+        high[i] = static_cast<float>(i / radix);
+    }
+    std::vector<float> packed_low(plan.packed_size);
+    std::vector<float> packed_high(plan.packed_size);
+    std::size_t at = 0;
+    for (const auto& step : plan.steps) {
+        const std::size_t size = flat_size(*step.layer);
+        step.layer->pack(std::span(low).subspan(at, size), packed_low.data() + step.parameters);
+        step.layer->pack(std::span(high).subspan(at, size), packed_high.data() + step.parameters);
+        at += size;
+    }
+    std::vector<std::uint32_t> places(plan.packed_size, kernels::nowhere);
+    for (std::size_t i = 0; i < places.size(); ++i) {
+        if (packed_low[i] == 0.0F) continue;
+        places[i] = static_cast<std::uint32_t>(packed_high[i]) * radix + static_cast<std::uint32_t>(packed_low[i]) - 1;
+    }
+    return places;
+}
+
+/// A batch of the host in the memory of the stream, where that is another one.
+class BatchCopy {
+public:
+    BatchCopy(const Stream& stream, const Batch& host, const Problem& problem) : here_(host) {
+        if (!stream.is_cuda()) return;
+        here_.x = copied(stream, host.x, host.samples * problem.features(), x_);
+        here_.labels = copied(stream, host.labels, host.samples, labels_);
+        here_.targets = copied(stream, host.targets, host.samples * problem.outputs(), targets_);
+    }
+    [[nodiscard]] const Batch& here() const { return here_; }
+
+private:
+    template <class T>
+    static const T* copied(const Stream& stream, const T* host, std::size_t size, Buffer<T>& buffer) {
+        if (host == nullptr) return nullptr;
+        buffer = stream.allocate<T>(size);
+        stream.upload(std::span(host, size), buffer.span());
+        return buffer.data();
+    }
+
+    Batch here_;
+    Buffer<float> x_;
+    Buffer<std::int32_t> labels_;
+    Buffer<float> targets_;
+};
+
 }  // namespace
 
-Sequential::Sequential(std::span<const LayerSpec> layers, const Problem& problem, const std::string& loss, const Threads& threads,
+Sequential::Sequential(std::span<const LayerSpec> layers, const Problem& problem, const std::string& loss, const Stream& stream,
                        std::size_t batch_size_hint)
     : problem_(problem),
       loss_(loss_for(problem, loss)),
-      threads_(&threads),
+      stream_(stream),
       layers_(build_layers(layers, problem)),
       layout_(layout_of(layers_)),
-      plan_(plan_execution(layers_, threads.count(), batch_size_hint)),
-      parameters_(plan_.packed_size),
-      memory_(plan_.memory_size) {}
+      plan_(plan_execution(layers_, stream_, batch_size_hint)),
+      parameters_(stream_.allocate<float>(plan_.packed_size)),
+      memory_(stream_.allocate<float>(plan_.memory_size)),
+      scale_(stream_.allocate<float>(1)),
+      losses_(stream_.allocate<kernels::LossSum>(steps_ahead)) {
+    if (!stream_.is_cuda()) return;
+    const auto places = places_of(plan_, layout_.size());
+    places_ = stream_.allocate<std::uint32_t>(places.size());
+    stream_.upload(std::span<const std::uint32_t>(places), places_.span());
+    stream_.wait();
+}
 
 void Sequential::initialise(std::uint64_t seed, InitialValues scheme, std::span<float> flat) const {
     assert(flat.size() == layout_.size());
@@ -65,39 +130,66 @@ void Sequential::store(std::span<float> flat) const {
     unpack(parameters_.span(), flat);
 }
 
+void Sequential::load_here(std::span<const float> flat) {
+    pack_here(flat, parameters_.span());
+}
+
+void Sequential::store_here(std::span<float> flat) const {
+    unpack_here(parameters_.span(), flat);
+}
+
 void Sequential::set_class_weights(std::vector<float> weights) {
     require(weights.empty() || (problem_.task != Task::regression && weights.size() == problem_.classes),
             "{} class weights do not fit {}: give one for each class", weights.size(), to_string(problem_));
     class_weights_ = std::move(weights);
+    class_weights_here_ = stream_.allocate<float>(class_weights_.size());
+    stream_.upload(std::span<const float>(class_weights_), class_weights_here_.span());
+    stream_.wait();
 }
 
-kernels::LossSum Sequential::train_step(const Batch& batch, Optimizer& optimizer, double lr, const Random& dropout,
-                                        std::uint64_t step_in_round) {
+void Sequential::train_step(const Batch& batch, Optimizer& optimizer, double lr, const Random& dropout, std::uint64_t step_in_round) {
+    if (waiting_losses_ == steps_ahead) fetch_losses();
+    kernels::LossSum* const sum = losses_.data() + waiting_losses_++;
     make_room(batch.samples);
     const bool in_place = steps_in_place(optimizer, batch.samples);
     make_room_for_gradient(gradient_size(plan_, in_place));
     begin_training(dropout, step_in_round);
     if (!in_place) {
-        const auto sum = run_both(batch, {});
-        optimizer.step(lr, parameters_.span(), gradient_.span().first(plan_.packed_size), *threads_);
-        return sum;
+        run_both(batch, {}, sum);
+        return optimizer.step(lr, parameters_.span(), gradient_.span().first(plan_.packed_size));
     }
-    const auto sum = run_both(batch, {.steps_in_place = true, .scale = static_cast<float>(-lr), .decay = 1});
+    run_both(batch, {.steps_in_place = true, .scale = static_cast<float>(-lr), .decay = 1}, sum);
     for (const auto& step : plan_.steps) {
         const std::size_t size = step.layer->packed_size();
         if (size == 0 || step.layer->steps_in_place()) continue;
-        optimizer.plain_step(lr, parameters_.span().subspan(step.parameters, size), gradient_.span().subspan(step.parameters, size),
-                             *threads_);
+        optimizer.plain_step(lr, parameters_.span().subspan(step.parameters, size), gradient_.span().subspan(step.parameters, size));
     }
-    return sum;
+}
+
+void Sequential::fetch_losses() {
+    const std::size_t before = fetched_losses_.size();
+    fetched_losses_.resize(before + waiting_losses_);
+    const std::span<const kernels::LossSum> waiting = losses_.span().first(waiting_losses_);
+    stream_.download(waiting, std::span(fetched_losses_).subspan(before));
+    stream_.wait();
+    waiting_losses_ = 0;
+}
+
+std::vector<kernels::LossSum> Sequential::take_losses() {
+    fetch_losses();
+    return std::exchange(fetched_losses_, {});
 }
 
 double Sequential::gradient(const Batch& batch, std::span<float> flat_gradient, const Random& dropout, std::uint64_t step_in_round) {
+    take_losses();
+    const BatchCopy copy(stream_, batch, problem_);
     make_room(batch.samples);
     make_room_for_gradient(plan_.packed_size);
     begin_training(dropout, step_in_round);
-    const auto sum = run_both(batch, {});
+    run_both(copy.here(), {}, losses_.data());
     unpack(gradient_.span(), flat_gradient);
+    waiting_losses_ = 1;
+    const auto sum = take_losses().front();
     return sum.loss / sum.weight;
 }
 
@@ -106,22 +198,26 @@ void Sequential::predict(std::size_t samples, const float* x, float* outputs) {
     const std::size_t features = problem_.features();
     for (std::size_t first = 0; first < samples; first += plan_.capacity) {
         const std::size_t piece = std::min(plan_.capacity, samples - first);
-        run_forward(piece, x + first * features);
-        std::copy_n(output_of(plan_.steps.size() - 1, 0), piece * problem_.outputs(), outputs + first * problem_.outputs());
+        const BatchCopy copy(stream_, {.samples = piece, .x = x + first * features}, problem_);
+        run_forward(piece, copy.here().x);
+        const std::span<const float> made(output_of(plan_.steps.size() - 1, 0), piece * problem_.outputs());
+        stream_.download(made, std::span(outputs + first * problem_.outputs(), made.size()));
+        stream_.wait();
     }
 }
 
 kernels::LossSum Sequential::loss(const Batch& batch) {
     kernels::LossSum sum;
     const std::size_t outputs = problem_.outputs();
-    float* logits = memory_.data() + plan_.logits;
+    logits_.resize(logits_block * outputs);
     for (std::size_t first = 0; first < batch.samples; first += logits_block) {
         const Batch block{.samples = std::min(logits_block, batch.samples - first),
                           .x = batch.x + first * problem_.features(),
                           .labels = batch.labels == nullptr ? nullptr : batch.labels + first,
                           .targets = batch.targets == nullptr ? nullptr : batch.targets + first * outputs};
-        predict(block.samples, block.x, logits);
-        const auto part = measure_loss(loss_, block, outputs, logits, class_weights_, 0, nullptr);
+        predict(block.samples, block.x, logits_.data());
+        kernels::LossSum part;
+        measure_loss(stream_.threads(), loss_, block, outputs, logits_.data(), class_weights_, nullptr, nullptr, &part);
         sum.loss += part.loss;
         sum.weight += part.weight;
         sum.correct += part.correct;
@@ -138,26 +234,26 @@ void Sequential::load_state(Optimizer& optimizer, std::size_t i, std::span<const
 }
 
 std::size_t Sequential::memory_bytes() const {
-    return (parameters_.size() + gradient_.size() + memory_.size()) * sizeof(float);
+    return (parameters_.size() + gradient_.size() + memory_.size() + places_.size() + flat_copy_.size()) * sizeof(float);
 }
 
-std::size_t Sequential::estimate_memory_bytes(std::span<const LayerSpec> layers, const Problem& problem, std::size_t threads,
+std::size_t Sequential::estimate_memory_bytes(std::span<const LayerSpec> layers, const Problem& problem, const Stream& stream,
                                               std::size_t batch_size, const OptimizerSettings& settings) {
     const auto built = build_layers(layers, problem);
-    const auto plan = plan_execution(built, threads, batch_size);
-    const std::size_t gradient = gradient_size(plan, steps_in_place(Optimizer(settings, 0), batch_size));
+    const auto plan = plan_execution(built, stream, batch_size);
+    const std::size_t gradient = gradient_size(plan, steps_in_place(Optimizer(settings, 0, stream), batch_size));
     return (plan.packed_size * (1 + settings.state_vectors()) + gradient + plan.memory_size) * sizeof(float);
 }
 
 void Sequential::make_room(std::size_t samples) {
     if (samples <= plan_.capacity) return;
-    plan_ = plan_execution(layers_, threads_->count(), samples);
+    plan_ = plan_execution(layers_, stream_, samples);
     memory_ = Buffer<float>();  // freed before the larger one is made
-    memory_ = Buffer<float>(plan_.memory_size);
+    memory_ = stream_.allocate<float>(plan_.memory_size);
 }
 
 void Sequential::make_room_for_gradient(std::size_t floats) {
-    if (gradient_.size() < floats) gradient_ = Buffer<float>(floats);
+    if (gradient_.size() < floats) gradient_ = stream_.allocate<float>(floats);
 }
 
 void Sequential::begin_training(const Random& dropout, std::uint64_t step_in_round) {
@@ -180,7 +276,7 @@ Pass Sequential::pass_for(std::size_t step, std::size_t first_sample, std::size_
     float* memory = memory_.data();
     return {.samples = samples,
             .training = training_,
-            .threads = threads_,
+            .stream = &stream_,
             .dropout = dropout_,
             .dropout_first =
                 ((step_in_round_ * plan_.dropout_layers + planned.dropout) << dropout_bits) + first_sample * planned.layer->in().size(),
@@ -200,22 +296,23 @@ void Sequential::run_forward(std::size_t samples, const float* x) {
     for (std::size_t step = plan_.split; step < plan_.steps.size(); ++step) run(step, 0, samples);
 }
 
-kernels::LossSum Sequential::run_both(const Batch& batch, const BackwardSettings& settings) {
+void Sequential::run_both(const Batch& batch, const BackwardSettings& settings, kernels::LossSum* sum) {
     run_forward(batch.samples, batch.x);
-    // Samples of weight 0 alone move nothing, rather than dividing by 0.
-    const double weight = sum_of_weights(batch, class_weights_);
-    const float scale = weight > 0 ? static_cast<float>(1 / weight) : 0.0F;
+    const std::span<const float> class_weights = class_weights_here_.span();
+    stream_.run([&](const auto& on) {
+        const float* weights = class_weights.empty() ? nullptr : class_weights.data();
+        kernels::mean_scale(batch.samples, batch.labels, weights, scale_.data(), on);
+    });
     float* gradient = memory_.data() + plan_.head_gradients[0];
     const float* outputs = output_of(plan_.steps.size() - 1, 0);
-    const auto sum = measure_loss(loss_, batch, problem_.outputs(), outputs, class_weights_, scale, gradient);
+    measure_loss(stream_, loss_, batch, problem_.outputs(), outputs, class_weights, scale_.data(), gradient, sum);
     run_backward(batch.samples, batch.x, settings);
-    return sum;
 }
 
 void Sequential::run_backward(std::size_t samples, const float* x, const BackwardSettings& settings) {
     for (std::size_t step = plan_.first_trained + 1; step < plan_.steps.size(); ++step) {
         const PlannedStep& planned = plan_.steps[step];
-        planned.layer->prepare_backward(parameters_.data() + planned.parameters, memory_.data() + planned.derived);
+        planned.layer->prepare_backward(stream_, parameters_.data() + planned.parameters, memory_.data() + planned.derived);
     }
     float* const memory = memory_.data();
     // Each step's dx goes where dy is not, or over dy where the layer is elementwise.
@@ -258,12 +355,13 @@ void Sequential::backward_step(std::size_t step, std::size_t first_sample, std::
     const float* input = input_of(step, first_sample, x);
     layer.backward(pass_for(step, first_sample, samples), input, output_of(step, first_sample), dy, dx, planned.input_is_relu, target);
     if (dx != nullptr && planned.input_is_relu && layer.relu_mask() == ReluMask::none) {
-        kernels::relu_backward(samples * layer.in().size(), input, dx, dx, *threads_);
+        stream_.run([&](const auto& on) { kernels::relu_backward(samples * layer.in().size(), input, dx, dx, on); });
     }
 }
 
-void Sequential::pack(std::span<const float> flat, std::span<float> packed) const {
+void Sequential::pack_here(std::span<const float> flat, std::span<float> packed) const {
     assert(flat.size() == layout_.size());
+    if (stream_.is_cuda()) return kernels::gather_places(packed.size(), places_.data(), flat.data(), packed.data(), stream_.cuda());
     std::size_t at = 0;
     for (const auto& step : plan_.steps) {
         const std::size_t size = flat_size(*step.layer);
@@ -272,14 +370,36 @@ void Sequential::pack(std::span<const float> flat, std::span<float> packed) cons
     }
 }
 
-void Sequential::unpack(std::span<const float> packed, std::span<float> flat) const {
+void Sequential::unpack_here(std::span<const float> packed, std::span<float> flat) const {
     assert(flat.size() == layout_.size());
+    if (stream_.is_cuda()) return kernels::scatter_places(plan_.packed_size, places_.data(), packed.data(), flat.data(), stream_.cuda());
     std::size_t at = 0;
     for (const auto& step : plan_.steps) {
         const std::size_t size = flat_size(*step.layer);
         step.layer->unpack(packed.data() + step.parameters, flat.subspan(at, size));
         at += size;
     }
+}
+
+void Sequential::pack(std::span<const float> flat, std::span<float> packed) const {
+    if (!stream_.is_cuda()) return pack_here(flat, packed);
+    Buffer<float>& copy = flat_copy();
+    stream_.upload(flat, copy.span());
+    pack_here(copy.span(), packed);
+    stream_.wait();
+}
+
+void Sequential::unpack(std::span<const float> packed, std::span<float> flat) const {
+    if (!stream_.is_cuda()) return unpack_here(packed, flat);
+    Buffer<float>& copy = flat_copy();
+    unpack_here(packed, copy.span());
+    stream_.download(std::span<const float>(copy.span()), flat);
+    stream_.wait();
+}
+
+Buffer<float>& Sequential::flat_copy() const {
+    if (flat_copy_.empty()) flat_copy_ = stream_.allocate<float>(layout_.size());
+    return flat_copy_;
 }
 
 }  // namespace silosum

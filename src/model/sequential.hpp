@@ -10,7 +10,7 @@
 
 #include "base/buffer.hpp"
 #include "base/random.hpp"
-#include "base/threads.hpp"
+#include "device/stream.hpp"
 #include "model/execution_plan.hpp"
 #include "model/initial_values.hpp"
 #include "model/layer_list.hpp"
@@ -22,12 +22,14 @@
 namespace silosum {
 
 /// Results do not depend on the number of threads, on the batch size hint, or on what the model did before (dropout is a function of its
-/// arguments). Not to be used by two threads at once.
+/// arguments). Not to be used by two threads at once. Pointers and spans are of the host's memory unless "of the stream" is said: a model
+/// on a GPU then copies, and waits.
 class Sequential {
 public:
-    /// loss: a name of loss_names(). batch_size_hint: samples of the usual largest batch; a larger one works and makes room for itself.
-    /// `threads` must outlive the model. Throws UsageError for layers that do not fit together or a loss that does not fit the task.
-    Sequential(std::span<const LayerSpec> layers, const Problem& problem, const std::string& loss, const Threads& threads,
+    /// loss: a name of loss_names(). stream: where it runs and where its parameters lie; the stream's threads must outlive the model.
+    /// batch_size_hint: samples of the usual largest batch; a larger one works and makes room for itself.
+    /// Throws UsageError for layers that do not fit together or a loss that does not fit the task.
+    Sequential(std::span<const LayerSpec> layers, const Problem& problem, const std::string& loss, const Stream& stream,
                std::size_t batch_size_hint);
 
     /// Tensors as torch.nn.Sequential names them: "0.weight", "0.bias", "3.weight"..., an implied flatten counting as a layer.
@@ -40,14 +42,23 @@ public:
     /// Takes parameters from, or gives them as, the flat vector of the layout.
     void load(std::span<const float> flat);
     void store(std::span<float> flat) const;
+    /// The same for a vector of the stream: no copy, no wait.
+    void load_here(std::span<const float> flat);
+    void store_here(std::span<float> flat) const;
+    [[nodiscard]] const Stream& stream() const { return stream_; }
 
     /// Weights of the classes in the loss (classification, binary); empty for 1 each. The mean loss is the weighted one.
     void set_class_weights(std::vector<float> weights);
     [[nodiscard]] std::span<const float> class_weights() const { return class_weights_; }
 
-    /// One step on the mean loss of the batch. `dropout` is the stream of the silo and the round, `step_in_round` counts from 0.
-    /// Returns what the batch gave before the step.
-    kernels::LossSum train_step(const Batch& batch, Optimizer& optimizer, double lr, const Random& dropout, std::uint64_t step_in_round);
+    /// One step on the mean loss of the batch, which is of the stream. `dropout` is the random stream of the silo and the round,
+    /// `step_in_round` counts from 0.
+    void train_step(const Batch& batch, Optimizer& optimizer, double lr, const Random& dropout, std::uint64_t step_in_round);
+    /// What the batches of the steps since the last call gave before each step. Waits for them.
+    std::vector<kernels::LossSum> take_losses();
+    /// Steps that a GPU does between two waits for the host.
+    static constexpr std::size_t steps_ahead = 256;
+
     /// Mean loss of the batch and its gradient in layout order; dropout as in training.
     double gradient(const Batch& batch, std::span<float> flat_gradient, const Random& dropout, std::uint64_t step_in_round);
     /// outputs (samples, outputs()): logits or values, without dropout, for any number of samples.
@@ -56,7 +67,7 @@ public:
     [[nodiscard]] kernels::LossSum loss(const Batch& batch);
 
     /// An optimizer for this model, with no steps taken.
-    [[nodiscard]] Optimizer make_optimizer(const OptimizerSettings& settings) const { return {settings, plan_.packed_size}; }
+    [[nodiscard]] Optimizer make_optimizer(const OptimizerSettings& settings) const { return {settings, plan_.packed_size, stream_}; }
     /// State vector i of an optimizer of this model in layout order, for checkpoints.
     void store_state(const Optimizer& optimizer, std::size_t i, std::span<float> flat) const;
     void load_state(Optimizer& optimizer, std::size_t i, std::span<const float> flat) const;
@@ -64,7 +75,7 @@ public:
     /// Bytes held now.
     [[nodiscard]] std::size_t memory_bytes() const;
     /// Bytes that a model with its optimizer will hold once it has trained on batches of `batch_size` samples.
-    [[nodiscard]] static std::size_t estimate_memory_bytes(std::span<const LayerSpec> layers, const Problem& problem, std::size_t threads,
+    [[nodiscard]] static std::size_t estimate_memory_bytes(std::span<const LayerSpec> layers, const Problem& problem, const Stream& stream,
                                                            std::size_t batch_size, const OptimizerSettings& optimizer);
 
 private:
@@ -81,24 +92,39 @@ private:
     [[nodiscard]] const float* input_of(std::size_t step, std::size_t first_sample, const float* x);
     [[nodiscard]] Pass pass_for(std::size_t step, std::size_t first_sample, std::size_t samples);
     void run_forward(std::size_t samples, const float* x);
-    [[nodiscard]] kernels::LossSum run_both(const Batch& batch, const BackwardSettings& settings);
+    void run_both(const Batch& batch, const BackwardSettings& settings, kernels::LossSum* sum);
     void run_backward(std::size_t samples, const float* x, const BackwardSettings& settings);
     void backward_step(std::size_t step, std::size_t first_sample, std::size_t samples, const float* x, const float* dy, float* dx,
                        const BackwardSettings& settings);
+    void fetch_losses();
     void begin_training(const Random& dropout, std::uint64_t step_in_round);
+    // packed is of the stream, flat of the stream or of the host.
+    void pack_here(std::span<const float> flat, std::span<float> packed) const;
+    void unpack_here(std::span<const float> packed, std::span<float> flat) const;
     void pack(std::span<const float> flat, std::span<float> packed) const;
     void unpack(std::span<const float> packed, std::span<float> flat) const;
+    [[nodiscard]] Buffer<float>& flat_copy() const;
 
     Problem problem_;
     Loss loss_;
-    const Threads* threads_;
+    Stream stream_;
     std::vector<std::unique_ptr<Layer>> layers_;
     Layout layout_;
     ExecutionPlan plan_;
     Buffer<float> parameters_;  // packed
     Buffer<float> gradient_;    // packed likewise; only as long as needed
     Buffer<float> memory_;      // activations and all else that the plan places
+    Buffer<float> scale_;       // of the batch's gradient
+    Buffer<kernels::LossSum> losses_;
+    std::size_t waiting_losses_ = 0;  // in losses_
+    std::vector<kernels::LossSum> fetched_losses_;
     std::vector<float> class_weights_;
+    std::vector<float> logits_;  // of loss()
+    Buffer<float> class_weights_here_;
+
+    // On a GPU alone: where each packed parameter lies in the flat vector, and copies of what the host gives or asks for.
+    Buffer<std::uint32_t> places_;
+    mutable Buffer<float> flat_copy_;
 
     // Of the pass in hand.
     bool training_ = false;

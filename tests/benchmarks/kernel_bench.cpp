@@ -93,7 +93,7 @@ void add_conv(std::vector<Case>& cases, const ConvShape& shape, std::size_t batc
                      [=] { conv2d_forward(shape, batch, x->data(), w->data(), bias->data(), y->data(), true, one_thread); }});
     if (!first) {
         cases.push_back({name + " backward input", flops, batch, [=] {
-                             conv2d_flip(shape, w->data(), flipped->data());
+                             conv2d_flip(shape, w->data(), flipped->data(), one_thread);
                              conv2d_backward_input(shape, batch, dy->data(), flipped->data(), nullptr, scratch->data(), dx->data(),
                                                    one_thread);
                          }});

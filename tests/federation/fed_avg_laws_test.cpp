@@ -104,7 +104,7 @@ std::vector<float> plain_sgd(const Setting& run) {
             gather(shard.train, {}, rows, x.data());
             std::vector<std::int32_t> labels;
             for (const auto row : rows) labels.push_back(shard.train.labels[row]);
-            (void)network.train_step({rows.size(), x.data(), labels.data(), nullptr}, optimizer, 0.2, Random(7, Purpose::dropout), 0);
+            network.train_step({rows.size(), x.data(), labels.data(), nullptr}, optimizer, 0.2, Random(7, Purpose::dropout), 0);
         }
     }
     network.store(model);

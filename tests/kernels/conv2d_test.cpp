@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "kernels/place.hpp"
 #include "kernels/reference.hpp"
 
 namespace silosum::kernels {
@@ -33,21 +34,29 @@ struct Problem {
                            shape.padding, samples);
     }
 
-    [[nodiscard]] std::vector<float> forward(bool relu, const Threads& threads = one_thread) const {
+    [[nodiscard]] std::vector<float> forward(bool relu, const Stream& stream = one_thread) const {
         std::vector<float> y(samples * shape.out_size(), not_a_number);
-        conv2d_forward(shape, samples, padded.data(), packed.data(), bias.data(), y.data(), relu, threads);
+        run_on(stream, [&](Loan& loan, const auto& on) {
+            conv2d_forward(shape, samples, loan.in(padded), loan.in(packed), loan.in(bias), loan.out(y), relu, on);
+        });
         return y;
     }
-    [[nodiscard]] std::vector<float> backward_input(const float* relu_output, const Threads& threads = one_thread) const {
+    [[nodiscard]] std::vector<float> backward_input(const std::vector<float>& relu_output, const Stream& stream = one_thread) const {
         std::vector<float> flipped(shape.flipped_size(), not_a_number), dx(x.size(), not_a_number);
-        std::vector<float> scratch(threads.count() * shape.scratch_size(), not_a_number);
-        conv2d_flip(shape, packed.data(), flipped.data());
-        conv2d_backward_input(shape, samples, dy.data(), flipped.data(), relu_output, scratch.data(), dx.data(), threads);
+        std::vector<float> scratch(stream.threads().count() * shape.scratch_size(), not_a_number);
+        run_on(stream, [&](Loan& loan, const auto& on) {
+            float* const turned = loan.out(flipped);
+            conv2d_flip(shape, loan.in(packed), turned, on);
+            conv2d_backward_input(shape, samples, loan.in(dy), turned, loan.in(relu_output), loan.out(scratch), loan.out(dx), on);
+        });
         return dx;
     }
     /// Changes packed and bias.
-    void backward_weights(float scale, float decay, float bias_decay, const Threads& threads = one_thread) {
-        conv2d_backward_weights(shape, samples, padded.data(), dy.data(), scale, decay, packed.data(), bias_decay, bias.data(), threads);
+    void backward_weights(float scale, float decay, float bias_decay, const Stream& stream = one_thread) {
+        run_on(stream, [&](Loan& loan, const auto& on) {
+            conv2d_backward_weights(shape, samples, loan.in(padded), loan.in(dy), scale, decay, loan.out(packed), bias_decay,
+                                    loan.out(bias), on);
+        });
     }
     [[nodiscard]] std::vector<float> unpacked() const {
         std::vector<float> result(weights.size());
@@ -108,8 +117,8 @@ std::vector<Problem> problems() {
     return result;
 }
 
-class Conv2d : public EachIsa {};
-INSTANTIATE_TEST_SUITE_P(, Conv2d, testing::ValuesIn(usable_isas()), isa_test_name);
+class Conv2d : public EachPlace {};
+INSTANTIATE_TEST_SUITE_P(Each, Conv2d, testing::ValuesIn(places()), place_name);
 
 TEST(Conv2dPack, UnpackIsTheInverseAndPaddingIsZero) {
     for (const Problem& problem : problems()) {
@@ -119,27 +128,35 @@ TEST(Conv2dPack, UnpackIsTheInverseAndPaddingIsZero) {
     }
 }
 
-TEST(Conv2dPack, FlippingTwiceIsTheIdentity) {
+TEST_P(Conv2d, FlippingTwiceIsTheIdentity) {
     for (const Problem& problem : problems()) {
         ConvShape back = problem.shape;
         std::swap(back.in_channels, back.out_channels);
         std::vector<float> flipped(problem.shape.flipped_size(), not_a_number), twice(problem.packed.size(), not_a_number);
-        conv2d_flip(problem.shape, problem.packed.data(), flipped.data());
-        conv2d_flip(back, flipped.data(), twice.data());
+        run([&](Loan& loan, const auto& on) {
+            float* const turned = loan.out(flipped);
+            conv2d_flip(problem.shape, loan.in(problem.packed), turned, on);
+            conv2d_flip(back, turned, loan.out(twice), on);
+        });
         EXPECT_EQ(twice, problem.packed) << problem.name();
     }
 }
 
-TEST(Conv2dPad, PutsTheImageIntoABorderOfZeros) {
-    const ConvShape shape{3, 4, 5, 1, 4, 4, 1, 2};
-    const Problem problem(shape, 2);
-    std::size_t i = 0;
-    for (std::size_t sample = 0; sample < 2; ++sample) {
-        for (std::size_t row = 0; row < 8; ++row) {
-            for (std::size_t column = 0; column < 9; ++column) {
-                for (std::size_t c = 0; c < 3; ++c, ++i) {
-                    const bool inside = row >= 2 && row < 6 && column >= 2 && column < 7;
-                    EXPECT_EQ(problem.padded[i], inside ? problem.x[((sample * 4 + row - 2) * 5 + column - 2) * 3 + c] : 0.0F);
+TEST_P(Conv2d, PaddingPutsTheImageIntoABorderOfZeros) {
+    for (const std::size_t padding : {0, 1, 2}) {
+        const ConvShape shape{3, 4, 5, 1, 4, 4, 1, padding};
+        const Problem problem(shape, 2);
+        std::vector<float> padded(problem.padded.size(), not_a_number);
+        run([&](Loan& loan, const auto& on) { conv2d_pad(shape, 2, loan.in(problem.x), loan.out(padded), on); });
+        EXPECT_EQ(padded, problem.padded);
+        std::size_t i = 0;
+        for (std::size_t sample = 0; sample < 2; ++sample) {
+            for (std::size_t row = 0; row < 4 + 2 * padding; ++row) {
+                for (std::size_t column = 0; column < 5 + 2 * padding; ++column) {
+                    for (std::size_t c = 0; c < 3; ++c, ++i) {
+                        const bool inside = row >= padding && row < 4 + padding && column >= padding && column < 5 + padding;
+                        EXPECT_EQ(padded[i], inside ? problem.x[((sample * 4 + row - padding) * 5 + column - padding) * 3 + c] : 0.0F);
+                    }
                 }
             }
         }
@@ -153,7 +170,7 @@ TEST_P(Conv2d, ForwardEqualsTheSumInDouble) {
         for_each_product(problem, [&](std::size_t y, std::size_t w, std::size_t x) {
             sums[y].add(static_cast<double>(problem.weights[w]) * problem.x[x]);
         });
-        const std::vector<float> y = problem.forward(false), with_relu = problem.forward(true);
+        const std::vector<float> y = problem.forward(false, stream()), with_relu = problem.forward(true, stream());
         for (std::size_t i = 0; i < y.size(); ++i) {
             ASSERT_NO_FATAL_FAILURE(expect_sum(sums[i], y[i], problem.name()));
             ASSERT_EQ(with_relu[i], std::max(0.0F, y[i])) << problem.name();
@@ -168,7 +185,7 @@ TEST_P(Conv2d, BackwardInputEqualsTheSumInDouble) {
             sums[x].add(static_cast<double>(problem.weights[w]) * problem.dy[y]);
         });
         const std::vector<float> relu_output = random_values(problem.x.size(), 7);
-        const std::vector<float> dx = problem.backward_input(nullptr), masked = problem.backward_input(relu_output.data());
+        const std::vector<float> dx = problem.backward_input({}, stream()), masked = problem.backward_input(relu_output, stream());
         for (std::size_t i = 0; i < dx.size(); ++i) {
             ASSERT_NO_FATAL_FAILURE(expect_sum(sums[i], dx[i], problem.name()));
             ASSERT_EQ(masked[i], relu_output[i] > 0 ? dx[i] : 0.0F) << problem.name();
@@ -205,7 +222,7 @@ TEST_P(Conv2d, WeightGradientIgnoresOldContents) {
         const Problem before = problem;
         std::fill(problem.packed.begin(), problem.packed.end(), not_a_number);
         std::fill(problem.bias.begin(), problem.bias.end(), not_a_number);
-        problem.backward_weights(1, 0, 0);
+        problem.backward_weights(1, 0, 0, stream());
         ASSERT_NO_FATAL_FAILURE(expect_weights(before, problem, 1, 0, 0));
     }
 }
@@ -213,12 +230,13 @@ TEST_P(Conv2d, WeightGradientIgnoresOldContents) {
 TEST_P(Conv2d, FusedStepEqualsTheSumInDouble) {
     for (Problem& problem : problems()) {
         const Problem before = problem;
-        problem.backward_weights(-0.125F, 0.99F, 1);
+        problem.backward_weights(-0.125F, 0.99F, 1, stream());
         ASSERT_NO_FATAL_FAILURE(expect_weights(before, problem, -0.125F, 0.99F, 1));
     }
 }
 
 TEST_P(Conv2d, ABatchInPartsGivesTheSameWeightBits) {
+    if (is_cuda()) GTEST_SKIP() << "models on a GPU never cut a batch";
     const Problem whole({3, 9, 9, 21, 3, 3, 1, 1}, 7);
     Problem at_once = whole;
     at_once.backward_weights(0.5F, 0, 0);
@@ -239,7 +257,7 @@ TEST_P(Conv2d, ABatchInPartsGivesTheSameWeightBits) {
 TEST_P(Conv2d, AnEmptyBatchOnlyDecays) {
     Problem problem({3, 5, 5, 20, 3, 3, 1, 1}, 0);
     const Problem before = problem;
-    problem.backward_weights(-1, 0.5F, 0.25F);
+    problem.backward_weights(-1, 0.5F, 0.25F, stream());
     for (std::size_t i = 0; i < before.packed.size(); ++i) EXPECT_EQ(problem.packed[i], 0.5F * before.packed[i]);
     for (std::size_t j = 0; j < 20; ++j) EXPECT_EQ(problem.bias[j], 0.25F * before.bias[j]);
 }
@@ -247,21 +265,22 @@ TEST_P(Conv2d, AnEmptyBatchOnlyDecays) {
 TEST_P(Conv2d, ReluLetsNaNPass) {
     Problem problem({2, 6, 6, 5, 3, 3, 1, 0}, 1);
     problem.padded[0] = not_a_number;
-    const std::vector<float> y = problem.forward(true);
+    const std::vector<float> y = problem.forward(true, stream());
     for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i < 5) << i;
 }
 
 TEST_P(Conv2d, ThreadsDoNotChangeTheBits) {
+    if (is_cuda()) GTEST_SKIP() << "a GPU has no threads of ours";
     // Large enough that each kernel is really cut; with five threads one sample each remains.
     const Problem problem({32, 14, 14, 40, 5, 5, 1, 2}, 5);
-    const std::vector<float> y = problem.forward(true), dx = problem.backward_input(problem.x.data());
+    const std::vector<float> y = problem.forward(true), dx = problem.backward_input(problem.x);
     Problem stepped = problem;
     stepped.backward_weights(-0.01F, 1, 1);
     for (const std::size_t count : {2, 3, 7}) {
         const Threads threads(count);
         Problem other = problem;
         EXPECT_EQ(other.forward(true, threads), y);
-        EXPECT_EQ(other.backward_input(problem.x.data(), threads), dx);
+        EXPECT_EQ(other.backward_input(problem.x, threads), dx);
         other.backward_weights(-0.01F, 1, 1, threads);
         EXPECT_EQ(other.packed, stepped.packed);
         EXPECT_EQ(other.bias, stepped.bias);

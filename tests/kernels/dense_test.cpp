@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "kernels/place.hpp"
 #include "kernels/reference.hpp"
 
 namespace silosum::kernels {
@@ -28,19 +29,25 @@ struct Problem {
     }
     [[nodiscard]] std::string name() const { return fmt::format("in {} out {} batch {}", shape.in, shape.out, batch); }
 
-    [[nodiscard]] std::vector<float> forward(bool relu, const Threads& threads = one_thread) const {
+    [[nodiscard]] std::vector<float> forward(bool relu, const Stream& stream = one_thread) const {
         std::vector<float> y(batch * shape.out, not_a_number);
-        dense_forward(shape, batch, x.data(), packed.data(), bias.data(), y.data(), relu, threads);
+        run_on(stream, [&](Loan& loan, const auto& on) {
+            dense_forward(shape, batch, loan.in(x), loan.in(packed), loan.in(bias), loan.out(y), relu, on);
+        });
         return y;
     }
-    [[nodiscard]] std::vector<float> backward_input(const float* relu_output, const Threads& threads = one_thread) const {
+    [[nodiscard]] std::vector<float> backward_input(const std::vector<float>& relu_output, const Stream& stream = one_thread) const {
         std::vector<float> dx(batch * shape.in, not_a_number);
-        dense_backward_input(shape, batch, dy.data(), packed.data(), relu_output, dx.data(), threads);
+        run_on(stream, [&](Loan& loan, const auto& on) {
+            dense_backward_input(shape, batch, loan.in(dy), loan.in(packed), loan.in(relu_output), loan.out(dx), on);
+        });
         return dx;
     }
     /// Changes packed and bias.
-    void backward_weights(float scale, float decay, float bias_decay, const Threads& threads = one_thread) {
-        dense_backward_weights(shape, batch, x.data(), dy.data(), scale, decay, packed.data(), bias_decay, bias.data(), threads);
+    void backward_weights(float scale, float decay, float bias_decay, const Stream& stream = one_thread) {
+        run_on(stream, [&](Loan& loan, const auto& on) {
+            dense_backward_weights(shape, batch, loan.in(x), loan.in(dy), scale, decay, loan.out(packed), bias_decay, loan.out(bias), on);
+        });
     }
     [[nodiscard]] std::vector<float> unpacked() const {
         std::vector<float> result(shape.in * shape.out);
@@ -65,8 +72,8 @@ std::vector<Problem> problems() {
     return result;
 }
 
-class Dense : public EachIsa {};
-INSTANTIATE_TEST_SUITE_P(, Dense, testing::ValuesIn(usable_isas()), isa_test_name);
+class Dense : public EachPlace {};
+INSTANTIATE_TEST_SUITE_P(Each, Dense, testing::ValuesIn(places()), place_name);
 
 TEST(DensePack, PutsOutputsOfAPanelSideBySideAndZerosBehind) {
     for (const std::size_t out : {1, 16, 37}) {
@@ -113,7 +120,7 @@ TEST(DensePack, InputOrderPermutesTheInputs) {
 TEST_P(Dense, ForwardEqualsTheSumInDouble) {
     for (const Problem& problem : problems()) {
         const auto [in, out] = problem.shape;
-        const std::vector<float> y = problem.forward(false), with_relu = problem.forward(true);
+        const std::vector<float> y = problem.forward(false, stream()), with_relu = problem.forward(true, stream());
         for (std::size_t i = 0; i < y.size(); ++i) {
             Sum sum;
             sum.add(problem.bias[i % out]);
@@ -128,13 +135,13 @@ TEST_P(Dense, ForwardEqualsTheSumInDouble) {
 
 TEST_P(Dense, AResultDoesNotDependOnTheRestOfTheBatch) {
     const Problem problem(50, 37, 33);
-    const std::vector<float> y = problem.forward(true), dx = problem.backward_input(nullptr);
+    const std::vector<float> y = problem.forward(true, stream()), dx = problem.backward_input({}, stream());
     for (std::size_t rows = 1; rows < problem.batch; ++rows) {
         Problem part = problem;
         part.batch = rows;
         part.x.assign(problem.x.end() - static_cast<std::ptrdiff_t>(rows * 50), problem.x.end());
         part.dy.assign(problem.dy.end() - static_cast<std::ptrdiff_t>(rows * 37), problem.dy.end());
-        const std::vector<float> part_y = part.forward(true), part_dx = part.backward_input(nullptr);
+        const std::vector<float> part_y = part.forward(true, stream()), part_dx = part.backward_input({}, stream());
         ASSERT_TRUE(std::equal(part_y.rbegin(), part_y.rend(), y.rbegin())) << rows;
         ASSERT_TRUE(std::equal(part_dx.rbegin(), part_dx.rend(), dx.rbegin())) << rows;
     }
@@ -143,7 +150,7 @@ TEST_P(Dense, AResultDoesNotDependOnTheRestOfTheBatch) {
 TEST_P(Dense, ReluLetsNaNPass) {
     Problem problem(3, 20, 2);
     problem.x[4] = not_a_number;
-    const std::vector<float> y = problem.forward(true);
+    const std::vector<float> y = problem.forward(true, stream());
     for (std::size_t j = 0; j < 20; ++j) {
         EXPECT_FALSE(std::isnan(y[j]));
         EXPECT_TRUE(std::isnan(y[20 + j]));
@@ -155,7 +162,7 @@ TEST_P(Dense, BackwardInputEqualsTheSumInDouble) {
         const auto [in, out] = problem.shape;
         std::vector<float> relu_output = random_values(problem.batch * in, 7);
         relu_output[0] = 0;
-        const std::vector<float> dx = problem.backward_input(nullptr), masked = problem.backward_input(relu_output.data());
+        const std::vector<float> dx = problem.backward_input({}, stream()), masked = problem.backward_input(relu_output, stream());
         for (std::size_t i = 0; i < dx.size(); ++i) {
             Sum sum;
             for (std::size_t j = 0; j < out; ++j) {
@@ -196,7 +203,7 @@ TEST_P(Dense, WeightGradientIgnoresOldContents) {
         const Problem before = problem;
         std::fill(problem.packed.begin(), problem.packed.end(), not_a_number);
         std::fill(problem.bias.begin(), problem.bias.end(), not_a_number);
-        problem.backward_weights(1, 0, 0);
+        problem.backward_weights(1, 0, 0, stream());
         ASSERT_NO_FATAL_FAILURE(expect_weights(before, problem, 1, 0, 0));
     }
 }
@@ -204,7 +211,7 @@ TEST_P(Dense, WeightGradientIgnoresOldContents) {
 TEST_P(Dense, FusedStepEqualsTheSumInDouble) {
     for (Problem& problem : problems()) {
         const Problem before = problem;
-        problem.backward_weights(-0.125F, 0.99F, 1);
+        problem.backward_weights(-0.125F, 0.99F, 1, stream());
         ASSERT_NO_FATAL_FAILURE(expect_weights(before, problem, -0.125F, 0.99F, 1));
     }
 }
@@ -212,22 +219,23 @@ TEST_P(Dense, FusedStepEqualsTheSumInDouble) {
 TEST_P(Dense, AnEmptyBatchOnlyDecays) {
     Problem problem(5, 20, 0);
     const Problem before = problem;
-    problem.backward_weights(-1, 0.5F, 0.25F);
+    problem.backward_weights(-1, 0.5F, 0.25F, stream());
     for (std::size_t i = 0; i < before.packed.size(); ++i) EXPECT_EQ(problem.packed[i], 0.5F * before.packed[i]);
     for (std::size_t j = 0; j < 20; ++j) EXPECT_EQ(problem.bias[j], 0.25F * before.bias[j]);
 }
 
 TEST_P(Dense, ThreadsDoNotChangeTheBits) {
+    if (is_cuda()) GTEST_SKIP() << "a GPU has no threads of ours";
     // Large enough that each kernel is really cut; few rows and many rows are cut along different sides.
     for (Problem& problem : std::vector<Problem>{{784, 401, 10}, {301, 130, 210}}) {
-        const std::vector<float> y = problem.forward(true), dx = problem.backward_input(problem.x.data());
+        const std::vector<float> y = problem.forward(true), dx = problem.backward_input(problem.x);
         Problem stepped = problem;
         stepped.backward_weights(-0.01F, 1, 1);
         for (const std::size_t count : {2, 3}) {
             const Threads threads(count);
             Problem other = problem;
             EXPECT_EQ(other.forward(true, threads), y);
-            EXPECT_EQ(other.backward_input(problem.x.data(), threads), dx);
+            EXPECT_EQ(other.backward_input(problem.x, threads), dx);
             other.backward_weights(-0.01F, 1, 1, threads);
             EXPECT_EQ(other.packed, stepped.packed);
             EXPECT_EQ(other.bias, stepped.bias);

@@ -51,28 +51,31 @@ void Conv2d::unpack(const float* packed, std::span<float> flat) const {
     std::copy_n(packed + shape_.packed_size(), shape_.out_channels, flat.data() + weights);
 }
 
-void Conv2d::prepare_backward(const float* parameters, float* derived) const {
-    kernels::conv2d_flip(shape_, parameters, derived);
+void Conv2d::prepare_backward(const Stream& stream, const float* parameters, float* derived) const {
+    stream.run([&](const auto& on) { kernels::conv2d_flip(shape_, parameters, derived, on); });
 }
 
 void Conv2d::forward(const Pass& pass, const float* x, float* y) const {
-    const float* padded = x;
-    if (shape_.padding > 0) {
-        kernels::conv2d_pad(shape_, pass.samples, x, pass.state, *pass.threads);
-        padded = pass.state;
-    }
-    kernels::conv2d_forward(shape_, pass.samples, padded, pass.parameters, pass.parameters + shape_.packed_size(), y, relu_, *pass.threads);
+    pass.stream->run([&](const auto& on) {
+        const float* padded = x;
+        if (shape_.padding > 0) {
+            kernels::conv2d_pad(shape_, pass.samples, x, pass.state, on);
+            padded = pass.state;
+        }
+        kernels::conv2d_forward(shape_, pass.samples, padded, pass.parameters, pass.parameters + shape_.packed_size(), y, relu_, on);
+    });
 }
 
 void Conv2d::backward(const Pass& pass, const float* x, const float* /*y*/, const float* dy, float* dx, bool input_is_relu,
                       const GradientTarget& gradient) const {
-    if (dx != nullptr) {
-        kernels::conv2d_backward_input(shape_, pass.samples, dy, pass.derived, input_is_relu ? x : nullptr, pass.scratch, dx,
-                                       *pass.threads);
-    }
     const float* padded = shape_.padding > 0 ? pass.state : x;
-    kernels::conv2d_backward_weights(shape_, pass.samples, padded, dy, gradient.scale, gradient.decay, gradient.target, gradient.decay,
-                                     gradient.target + shape_.packed_size(), *pass.threads);
+    pass.stream->run([&](const auto& on) {
+        if (dx != nullptr) {
+            kernels::conv2d_backward_input(shape_, pass.samples, dy, pass.derived, input_is_relu ? x : nullptr, pass.scratch, dx, on);
+        }
+        kernels::conv2d_backward_weights(shape_, pass.samples, padded, dy, gradient.scale, gradient.decay, gradient.target, gradient.decay,
+                                         gradient.target + shape_.packed_size(), on);
+    });
 }
 
 }  // namespace silosum

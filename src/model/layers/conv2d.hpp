@@ -28,7 +28,7 @@ public:
     [[nodiscard]] bool backward_needs_input() const override { return shape_.padding == 0; }
     [[nodiscard]] bool fuse_relu() override { return relu_ = true; }
     [[nodiscard]] ReluMask relu_mask() const override { return ReluMask::from_input; }
-    void prepare_backward(const float* parameters, float* derived) const override;
+    void prepare_backward(const Stream& stream, const float* parameters, float* derived) const override;
     void forward(const Pass& pass, const float* x, float* y) const override;
     void backward(const Pass& pass, const float* x, const float* y, const float* dy, float* dx, bool input_is_relu,
                   const GradientTarget& gradient) const override;

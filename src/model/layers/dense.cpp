@@ -29,17 +29,21 @@ void Dense::unpack(const float* packed, std::span<float> flat) const {
 }
 
 void Dense::forward(const Pass& pass, const float* x, float* y) const {
-    kernels::dense_forward(shape_, pass.samples, x, pass.parameters, pass.parameters + shape_.packed_size(), y, relu_, *pass.threads);
+    pass.stream->run([&](const auto& on) {
+        kernels::dense_forward(shape_, pass.samples, x, pass.parameters, pass.parameters + shape_.packed_size(), y, relu_, on);
+    });
 }
 
 void Dense::backward(const Pass& pass, const float* x, const float* /*y*/, const float* dy, float* dx, bool input_is_relu,
                      const GradientTarget& gradient) const {
-    // The input's gradient first: the weights may be overwritten by their own step.
-    if (dx != nullptr) {
-        kernels::dense_backward_input(shape_, pass.samples, dy, pass.parameters, input_is_relu ? x : nullptr, dx, *pass.threads);
-    }
-    kernels::dense_backward_weights(shape_, pass.samples, x, dy, gradient.scale, gradient.decay, gradient.target, gradient.decay,
-                                    gradient.target + shape_.packed_size(), *pass.threads);
+    pass.stream->run([&](const auto& on) {
+        // The input's gradient first: the weights may be overwritten by their own step.
+        if (dx != nullptr) {
+            kernels::dense_backward_input(shape_, pass.samples, dy, pass.parameters, input_is_relu ? x : nullptr, dx, on);
+        }
+        kernels::dense_backward_weights(shape_, pass.samples, x, dy, gradient.scale, gradient.decay, gradient.target, gradient.decay,
+                                        gradient.target + shape_.packed_size(), on);
+    });
 }
 
 }  // namespace silosum

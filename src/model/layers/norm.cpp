@@ -40,13 +40,15 @@ void Norm::unpack(const float* packed, std::span<float> flat) const {
 
 void Norm::forward(const Pass& pass, const float* x, float* y) const {
     const float* bias = pass.parameters + rounded_up(shape_.weights());
-    kernels::norm_forward(shape_, pass.samples, x, pass.parameters, bias, y, pass.state, *pass.threads);
+    pass.stream->run([&](const auto& on) { kernels::norm_forward(shape_, pass.samples, x, pass.parameters, bias, y, pass.state, on); });
 }
 
 void Norm::backward(const Pass& pass, const float* x, const float* /*y*/, const float* dy, float* dx, bool /*input_is_relu*/,
                     const GradientTarget& gradient) const {
-    kernels::norm_backward(shape_, pass.samples, x, pass.parameters, pass.state, dy, dx, gradient.scale, gradient.decay, gradient.target,
-                           gradient.target + rounded_up(shape_.weights()), *pass.threads);
+    pass.stream->run([&](const auto& on) {
+        kernels::norm_backward(shape_, pass.samples, x, pass.parameters, pass.state, dy, dx, gradient.scale, gradient.decay,
+                               gradient.target, gradient.target + rounded_up(shape_.weights()), on);
+    });
 }
 
 }  // namespace silosum

@@ -23,25 +23,28 @@ MaxPool::MaxPool(const Shape& in, const PoolSettings& settings)
     : Layer(in, out_of(shape_for(in, settings))), shape_(shape_for(in, settings)) {}
 
 void MaxPool::forward(const Pass& pass, const float* x, float* y) const {
-    kernels::max_pool_forward(shape_, pass.samples, x, y, reinterpret_cast<std::uint8_t*>(pass.state), *pass.threads);
+    pass.stream->run(
+        [&](const auto& on) { kernels::max_pool_forward(shape_, pass.samples, x, y, reinterpret_cast<std::uint8_t*>(pass.state), on); });
 }
 
 void MaxPool::backward(const Pass& pass, const float* /*x*/, const float* y, const float* dy, float* dx, bool input_is_relu,
                        const GradientTarget& /*gradient*/) const {
-    kernels::max_pool_backward(shape_, pass.samples, dy, reinterpret_cast<const std::uint8_t*>(pass.state), input_is_relu ? y : nullptr, dx,
-                               *pass.threads);
+    pass.stream->run([&](const auto& on) {
+        kernels::max_pool_backward(shape_, pass.samples, dy, reinterpret_cast<const std::uint8_t*>(pass.state), input_is_relu ? y : nullptr,
+                                   dx, on);
+    });
 }
 
 AveragePool::AveragePool(const Shape& in, const PoolSettings& settings)
     : Layer(in, out_of(shape_for(in, settings))), shape_(shape_for(in, settings)) {}
 
 void AveragePool::forward(const Pass& pass, const float* x, float* y) const {
-    kernels::average_pool_forward(shape_, pass.samples, x, y, *pass.threads);
+    pass.stream->run([&](const auto& on) { kernels::average_pool_forward(shape_, pass.samples, x, y, on); });
 }
 
 void AveragePool::backward(const Pass& pass, const float* /*x*/, const float* /*y*/, const float* dy, float* dx, bool /*input_is_relu*/,
                            const GradientTarget& /*gradient*/) const {
-    kernels::average_pool_backward(shape_, pass.samples, dy, dx, *pass.threads);
+    pass.stream->run([&](const auto& on) { kernels::average_pool_backward(shape_, pass.samples, dy, dx, on); });
 }
 
 }  // namespace silosum

@@ -1,0 +1,208 @@
+// Matrix products of the CUDA kernels: C = A B in tiles, each thread with a block of results in registers. What A and B are (rows of a
+// batch, pixels under a convolution's kernel, packed weights) and what becomes of a result is said by small structs.
+// Every result is one sequence of fused multiply-adds in ascending k, so it depends neither on the tiling nor on the other rows.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "device/cuda.cuh"
+#include "kernels/dense.hpp"
+
+namespace silosum::kernels::gemm {
+
+/// A block of threads makes m x n results, k products at a time; a thread makes own_m x own_n of them, own_n a multiple of 4.
+template <int m_, int n_, int k_, int own_m_, int own_n_>
+struct Tiling {
+    static constexpr int m = m_, n = n_, k = k_, own_m = own_m_, own_n = own_n_;
+    static constexpr int threads_n = n / own_n;
+    static constexpr int threads = m / own_m * threads_n;
+    static constexpr int a_loads = m * k / threads;
+    static constexpr int b_loads = k * n / 4 / threads;  // of four floats
+    static_assert(a_loads * threads == m * k && b_loads * threads * 4 == k * n && own_n % 4 == 0);
+};
+using FewRows = Tiling<16, 64, 16, 2, 4>;
+using ManyRows = Tiling<64, 64, 16, 4, 4>;
+using Wide = Tiling<128, 128, 8, 8, 8>;
+
+/// Four neighbouring columns of B in one row.
+struct alignas(16) Four {
+    float v[4];
+};
+
+/// B as packed weights: packed[n / 16][k][16].
+struct PackedColumns {
+    const float* packed;
+    int depth;    // all k
+    int columns;  // with padding: whole panels
+    __device__ Four four(int k, int n) const {
+        const int at = min(n, columns - 4);  // columns beyond the last are worked out and thrown away
+        return *reinterpret_cast<const Four*>(packed + (static_cast<std::size_t>(at / 16) * depth + k) * 16 + at % 16);
+    }
+};
+
+/// B as a row-major matrix (k, columns) whose rows are not aligned.
+struct PlainColumns {
+    const float* values;
+    int columns;
+    __device__ Four four(int k, int n) const {
+        const float* row = values + static_cast<std::size_t>(k) * columns;
+        Four result;
+        for (int j = 0; j < 4; ++j) result.v[j] = row[min(n + j, columns - 1)];
+        return result;
+    }
+};
+
+/// Results of a layer, rows of `columns` values.
+struct StoreOutput {
+    float* y;
+    const float* bias;
+    int columns;
+    bool relu;
+    __device__ void operator()(int m, int n, float sum) const {
+        const float value = sum + bias[n];
+        y[static_cast<std::size_t>(m) * columns + n] = relu && value < 0.0F ? 0.0F : value;
+    }
+};
+
+/// Gradients of a layer's input; relu_output may be null, else they are 0 where it is not positive.
+struct StoreInputGradient {
+    float* dx;
+    const float* relu_output;
+    int columns;
+    __device__ void operator()(int m, int n, float sum) const {
+        const std::size_t at = static_cast<std::size_t>(m) * columns + n;
+        dx[at] = relu_output == nullptr || relu_output[at] > 0.0F ? sum : 0.0F;
+    }
+};
+
+/// Gradients of packed weights: row m < depth is a row of the panels, row `depth` the bias. Columns beyond the last output are padding,
+/// which stays 0. target = decay * old + scale * sum; decay 0 ignores what was there.
+struct StoreWeights {
+    float* packed;
+    float* bias;
+    int depth;
+    int outputs;
+    float scale;
+    float decay;
+    float bias_decay;
+    __device__ void operator()(int m, int n, float sum) const {
+        const float own_decay = m < depth ? decay : bias_decay;
+        if (m == depth && n >= outputs) return;
+        float* target = m < depth ? packed + (static_cast<std::size_t>(n / 16) * depth + m) * 16 + n % 16 : bias + n;
+        const float old = own_decay == 0.0F ? 0.0F : own_decay * *target;
+        *target = n < outputs ? __fmaf_rn(scale, sum, old) : 0.0F;
+    }
+};
+
+/// A: rows of a struct with
+///     Row row(int m): what is known of row m, worked out once;   float at(Row, int k);   k_is_near: neighbours in k are neighbours in memory.
+/// store(m, n, sum) is called for each m < rows, n < columns. Block z of the grid takes k in [z * part, (z + 1) * part).
+template <class T, class A, class B, class Store>
+__global__ void __launch_bounds__(T::threads) product_kernel(int rows, int columns, int depth, int part, A a, B b, Store store) {
+    __shared__ float tile_a[2][T::k][T::m + 4];  // turned; the four keep stores of neighbouring k apart
+    __shared__ float tile_b[2][T::k][T::n];
+    const int thread = static_cast<int>(threadIdx.x);
+    const int first_m = static_cast<int>(blockIdx.x) * T::m, first_n = static_cast<int>(blockIdx.y) * T::n;
+    const int first_k = static_cast<int>(blockIdx.z) * part, end_k = min(depth, first_k + part);
+
+    const auto place_m = [=](int load) { return A::k_is_near ? (thread + load * T::threads) / T::k : (thread + load * T::threads) % T::m; };
+    const auto place_k = [=](int load) { return A::k_is_near ? (thread + load * T::threads) % T::k : (thread + load * T::threads) / T::m; };
+    typename A::Row row[T::a_loads];
+#pragma unroll
+    for (int load = 0; load < T::a_loads; ++load) row[load] = a.row(min(first_m + place_m(load), rows - 1));
+
+    float next_a[T::a_loads];
+    Four next_b[T::b_loads];
+    const auto fetch = [&](int k) {
+#pragma unroll
+        for (int load = 0; load < T::a_loads; ++load) {
+            const int at = k + place_k(load);
+            next_a[load] = at < end_k ? a.at(row[load], at) : 0.0F;
+        }
+#pragma unroll
+        for (int load = 0; load < T::b_loads; ++load) {
+            const int at = (thread + load * T::threads) * 4;
+            next_b[load] = k + at / T::n < end_k ? b.four(k + at / T::n, first_n + at % T::n) : Four{};
+        }
+    };
+    const auto keep = [&](int buffer) {
+#pragma unroll
+        for (int load = 0; load < T::a_loads; ++load) tile_a[buffer][place_k(load)][place_m(load)] = next_a[load];
+#pragma unroll
+        for (int load = 0; load < T::b_loads; ++load) {
+            const int at = (thread + load * T::threads) * 4;
+            *reinterpret_cast<float4*>(&tile_b[buffer][at / T::n][at % T::n]) =
+                make_float4(next_b[load].v[0], next_b[load].v[1], next_b[load].v[2], next_b[load].v[3]);
+        }
+    };
+
+    // The thread's columns come in fours that lie n / (own_n / 4) apart, so that a warp reads whole lines of the tile.
+    constexpr int fours = T::own_n / 4, four_stride = T::n / fours;
+    const int own_row = thread / T::threads_n * T::own_m, own_column = thread % T::threads_n * 4;
+    float sum[T::own_m][T::own_n] = {};
+    fetch(first_k);
+    keep(0);
+    __syncthreads();
+    int buffer = 0;
+    for (int k = first_k; k < end_k; k += T::k) {
+        const bool more = k + T::k < end_k;
+        if (more) fetch(k + T::k);  // on its way while this tile is used
+#pragma unroll
+        for (int step = 0; step < T::k; ++step) {
+            float left[T::own_m], right[T::own_n];
+#pragma unroll
+            for (int i = 0; i < T::own_m; ++i) left[i] = tile_a[buffer][step][own_row + i];
+#pragma unroll
+            for (int f = 0; f < fours; ++f) {
+                const float4 four = *reinterpret_cast<const float4*>(&tile_b[buffer][step][own_column + f * four_stride]);
+                right[4 * f] = four.x;
+                right[4 * f + 1] = four.y;
+                right[4 * f + 2] = four.z;
+                right[4 * f + 3] = four.w;
+            }
+#pragma unroll
+            for (int i = 0; i < T::own_m; ++i) {
+#pragma unroll
+                for (int j = 0; j < T::own_n; ++j) sum[i][j] = __fmaf_rn(left[i], right[j], sum[i][j]);
+            }
+        }
+        if (more) keep(1 - buffer);
+        __syncthreads();
+        buffer = 1 - buffer;
+    }
+#pragma unroll
+    for (int i = 0; i < T::own_m; ++i) {
+        const int m = first_m + own_row + i;
+        if (m >= rows) break;
+#pragma unroll
+        for (int j = 0; j < T::own_n; ++j) {
+            const int n = first_n + j / 4 * four_stride + own_column + j % 4;
+            if (n < columns) store(m, n, sum[i][j]);
+        }
+    }
+}
+
+inline unsigned tiles(std::size_t n, int tile) {
+    return static_cast<unsigned>((n + static_cast<std::size_t>(tile) - 1) / static_cast<std::size_t>(tile));
+}
+
+template <class T, class A, class B, class Store>
+void product_in(std::size_t rows, std::size_t columns, std::size_t depth, std::size_t part, const A& a, const B& b, const Store& store,
+                const CudaStream& stream) {
+    const dim3 blocks(tiles(rows, T::m), tiles(columns, T::n), part == 0 ? 1 : tiles(depth, static_cast<int>(part)));
+    cuda::launch(product_kernel<T, A, B, Store>, {blocks, T::threads}, stream, static_cast<int>(rows), static_cast<int>(columns),
+                 static_cast<int>(depth), static_cast<int>(part == 0 ? depth : part), a, b, store);
+}
+
+/// All results, in tiles that suit the shape. part: see product_kernel; 0: all k at once, and store is called also for depth 0.
+template <class A, class B, class Store>
+void product(std::size_t rows, std::size_t columns, std::size_t depth, std::size_t part, const A& a, const B& b, const Store& store,
+             const CudaStream& stream) {
+    if (rows == 0 || columns == 0) return;
+    if (rows <= 64) return product_in<FewRows>(rows, columns, depth, part, a, b, store, stream);
+    if (columns <= 64) return product_in<ManyRows>(rows, columns, depth, part, a, b, store, stream);
+    product_in<Wide>(rows, columns, depth, part, a, b, store, stream);
+}
+
+}  // namespace silosum::kernels::gemm

@@ -1,0 +1,113 @@
+// The calls of the CUDA runtime that are not kernels. Compiled by the host compiler, against CUDA or against the emulator of the tests.
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "device/cuda.cuh"
+#include "device/devices.hpp"
+
+namespace silosum {
+
+namespace cuda {
+
+void check(cudaError_t status, Where where) {
+    if (status == cudaSuccess) return;
+    const std::string hint =
+        status == cudaErrorMemoryAllocation ? "; a smaller model or batch (local.batch_size) needs less" : std::string();
+    throw RuntimeError(
+        fmt::format("CUDA: {} ({}) at {}:{}{}", cudaGetErrorString(status), cudaGetErrorName(status), where.file, where.line, hint));
+}
+
+}  // namespace cuda
+
+using cuda::check;
+
+struct CudaStream::State {
+    int device = 0;
+    cudaStream_t handle = nullptr;
+    void* workspace = nullptr;
+    std::size_t workspace_bytes = 0;
+
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    explicit State(int index) : device(index) {
+        check(cudaSetDevice(device));
+        check(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking));
+    }
+    ~State() {
+        (void)cudaStreamSynchronize(handle);
+        (void)cudaFree(workspace);
+        (void)cudaStreamDestroy(handle);
+    }
+};
+
+CudaStream::CudaStream(int device) : state_(std::make_shared<State>(device)), device_(device), handle_(state_->handle) {}
+
+void CudaStream::wait() const {
+    check(cudaStreamSynchronize(handle_));
+}
+
+void* CudaStream::workspace(std::size_t bytes) const {
+    if (bytes > state_->workspace_bytes) {
+        wait();
+        check(cudaFree(state_->workspace));
+        state_->workspace = nullptr;
+        state_->workspace_bytes = 0;
+        check(cudaMalloc(&state_->workspace, bytes));
+        state_->workspace_bytes = bytes;
+    }
+    return state_->workspace;
+}
+
+std::shared_ptr<void> CudaStream::allocate(std::size_t bytes) const {
+    check(cudaSetDevice(device_));
+    void* memory = nullptr;
+    check(cudaMalloc(&memory, bytes));
+    // The stream lives as long as memory that its work may still use.
+    std::shared_ptr<void> owner(memory, [state = state_](void* freed) {
+        (void)cudaStreamSynchronize(state->handle);
+        (void)cudaFree(freed);
+    });
+    fill_with_zeros(memory, bytes);
+    return owner;
+}
+
+void CudaStream::copy_to_device(const void* host, void* device, std::size_t bytes) const {
+    if (bytes > 0) check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, handle_));
+}
+
+void CudaStream::copy_to_host(const void* device, void* host, std::size_t bytes) const {
+    if (bytes > 0) check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, handle_));
+}
+
+void CudaStream::copy_on_device(const void* from, void* to, std::size_t bytes) const {
+    if (bytes > 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, handle_));
+}
+
+void CudaStream::fill_with_zeros(void* device, std::size_t bytes) const {
+    if (bytes > 0) check(cudaMemsetAsync(device, 0, bytes, handle_));
+}
+
+namespace cuda {
+
+std::vector<DeviceFacts> list_devices() {
+    int count = 0;
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    // Without a driver or without a GPU the count is not set.
+    require<RuntimeError>(status == cudaSuccess && count > 0, "no CUDA device: {}",
+                          status == cudaSuccess ? "the driver shows none" : cudaGetErrorString(status));
+    std::vector<DeviceFacts> devices;
+    for (int i = 0; i < count; ++i) {
+        cudaDeviceProp facts{};
+        check(cudaGetDeviceProperties(&facts, i));
+        devices.push_back({.name = facts.name,
+                           .memory_bytes = facts.totalGlobalMem,
+                           .major = facts.major,
+                           .minor = facts.minor,
+                           .multiprocessors = facts.multiProcessorCount});
+    }
+    return devices;
+}
+
+}  // namespace cuda
+
+}  // namespace silosum

@@ -1,0 +1,104 @@
+// Where the contract tests of kernels run: on the processor with each of its instruction sets, on an emulated GPU under several schedules,
+// or on a real one. The tests are compiled once; which places there are is a matter of what they are linked with (places_*.cpp).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "device/stream.hpp"
+#include "kernels/isa.hpp"
+
+namespace silosum::kernels {
+
+struct Place {
+    std::string name;
+    std::optional<Isa> isa{};    // of the processor; none: a GPU
+    std::uint64_t schedule = 0;  // of an emulated GPU
+};
+
+[[nodiscard]] std::vector<Place> places();
+/// A stream there. Skips the test, with the reason, where there is no such place: look at testing::Test::IsSkipped().
+[[nodiscard]] Stream stream_at(const Place& place, const Threads& threads);
+
+inline std::string place_name(const testing::TestParamInfo<Place>& info) {
+    return info.param.name;
+}
+
+/// Vectors lent to kernels: on the processor their own memory, so that the sanitizers see every access beyond them, else copies in the
+/// memory of the GPU. Those lent for writing have the kernels' results after give_back().
+class Loan {
+public:
+    explicit Loan(const Stream& stream) : stream_(stream) {}
+
+    /// For reading; null for an empty vector.
+    template <class T>
+    [[nodiscard]] const T* in(const std::vector<T>& values) {
+        return lend(values.data(), values.size());
+    }
+    /// For reading and writing.
+    template <class T>
+    [[nodiscard]] T* out(std::vector<T>& values) {
+        T* const lent = lend(values.data(), values.size());
+        if (stream_.is_cuda() && !values.empty()) {
+            returns_.push_back([this, lent, &values] { stream_.download(std::span<const T>(lent, values.size()), std::span<T>(values)); });
+        }
+        return lent;
+    }
+    void give_back() {
+        for (const auto& copy : returns_) copy();
+        returns_.clear();
+        stream_.wait();
+    }
+
+private:
+    template <class T>
+    [[nodiscard]] T* lend(T* values, std::size_t size) {
+        using Value = std::remove_const_t<T>;
+        if (size == 0) return nullptr;
+        if (!stream_.is_cuda()) return values;
+        auto memory = std::make_shared<Buffer<Value>>(stream_.allocate<Value>(size));
+        stream_.upload(std::span<const Value>(values, size), memory->span());
+        held_.push_back(memory);
+        return memory->data();
+    }
+
+    const Stream& stream_;
+    std::vector<std::shared_ptr<void>> held_;
+    std::vector<std::function<void()>> returns_;
+};
+
+/// kernel(loan, on) on the stream, with what it wrote given back.
+template <class Kernel>
+void run_on(const Stream& stream, const Kernel& kernel) {
+    Loan loan(stream);
+    stream.run([&](const auto& on) { kernel(loan, on); });
+    loan.give_back();
+}
+
+/// Runs the tests of a suite once at each place.
+class EachPlace : public testing::TestWithParam<Place> {
+protected:
+    void SetUp() override { stream_.emplace(stream_at(GetParam(), threads_)); }
+    void TearDown() override { use_isa(best_isa()); }
+
+    [[nodiscard]] const Stream& stream() const { return *stream_; }
+    [[nodiscard]] bool is_cuda() const { return stream_->is_cuda(); }
+    template <class Kernel>
+    void run(const Kernel& kernel) const {
+        run_on(*stream_, kernel);
+    }
+
+    Threads threads_;
+
+private:
+    std::optional<Stream> stream_;
+};
+
+}  // namespace silosum::kernels
