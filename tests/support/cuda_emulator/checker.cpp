@@ -12,6 +12,7 @@
 #include "atomics.hpp"
 #include "checker_shadow.hpp"
 #include "emulator.hpp"
+#include "ptx/constants.hpp"
 #include "symbols.hpp"
 
 extern "C" const char __executable_start[], _end[];
@@ -39,7 +40,6 @@ struct {
     std::uint32_t clock = 1, launch_began = 0, block_began = 0, last_barrier = 0;
     std::uint32_t block = 0;
     std::uint16_t thread = 0;
-    std::size_t dynamic_bytes = 0;
     MemoryRange arguments, stack;
     std::array<WarpClock, 32> warps{};
 } now;
@@ -98,7 +98,7 @@ void check_cell(Cell& cell, std::uint8_t& state, const Access& access, Kind kind
 
 // Not device memory: a thread's own variables, the kernel's arguments and constants of the program are all it may touch.
 void check_other_memory(const char* p, const Access& access, Kind kind) {
-    const bool constant = p >= __executable_start && p < _end && kind == Kind::read;
+    const bool constant = kind == Kind::read && ((p >= __executable_start && p < _end) || ptx::constants().contains(p));
     if (now.stack.contains(p) || (now.arguments.contains(p) && kind == Kind::read) || constant) return;
     fail("stray access: " + who(access) + " touches memory that is neither its own, nor shared, nor a device buffer");
 }
@@ -118,7 +118,7 @@ void launch_begins(MemoryRange arguments) {
     now.arguments = arguments;
 }
 
-void block_begins(unsigned block, std::size_t dynamic_bytes) {
+void block_begins(unsigned block, const std::vector<SharedPiece>& pieces) {
     tick();
     now.block_began = now.last_barrier = now.clock;
     now.block = block;
@@ -126,8 +126,7 @@ void block_begins(unsigned block, std::size_t dynamic_bytes) {
         warp.last_full = now.clock;
         warp.partial = false;
     }
-    now.dynamic_bytes = dynamic_bytes;
-    begin_shared(dynamic_bytes);
+    begin_shared(pieces);
 }
 
 void thread_runs(unsigned thread, MemoryRange stack) {

@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
+#include "launch.hpp"
 #include "memory_range.hpp"
 #include "where.hpp"
 
@@ -16,8 +18,8 @@ void resume();
 void pause();
 
 void launch_begins(MemoryRange arguments);
-/// With the block's number and how much dynamic shared memory it has.
-void block_begins(unsigned block, std::size_t dynamic_bytes);
+/// With the block's number and what exists of its dynamic shared memory.
+void block_begins(unsigned block, const std::vector<SharedPiece>& pieces);
 /// From now on accesses are those of this thread of the block, on this stack.
 void thread_runs(unsigned thread, MemoryRange stack);
 void block_barrier();

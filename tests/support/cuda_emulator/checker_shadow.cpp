@@ -61,10 +61,15 @@ std::string describe_static(const void* address) {
            " bytes";
 }
 
-std::size_t dynamic_bytes = 0;
+std::vector<SharedPiece> pieces_of_block;
 std::string describe_dynamic(const void* address) {
-    const auto offset = static_cast<const char*>(address) - dynamic_shared_range().begin;
-    return "byte " + std::to_string(offset) + " of dynamic shared memory of " + std::to_string(dynamic_bytes) + " bytes";
+    const auto offset = static_cast<std::size_t>(static_cast<const char*>(address) - dynamic_shared_range().begin);
+    const SharedPiece* before = nullptr;
+    for (const SharedPiece& piece : pieces_of_block) {
+        if (piece.offset <= offset) before = &piece;
+    }
+    if (before == nullptr) return "outside shared memory";
+    return "byte " + std::to_string(offset - before->offset) + " of " + before->name + " of " + std::to_string(before->bytes) + " bytes";
 }
 
 Shadow make_static() {
@@ -97,12 +102,17 @@ const Shadow* shadow_of(const void* address) {
     return nullptr;
 }
 
-void begin_shared(std::size_t bytes) {
+void begin_shared(const std::vector<SharedPiece>& pieces) {
     const Shadow& fixed = static_shared();
     for (std::size_t cell = 0; cell <= fixed.range.bytes / 4; ++cell) fixed.state[cell] &= 0xf0;
-    change_state(dynamic(), dynamic().range.begin, dynamic_bytes, [](unsigned, unsigned) { return 0u; });
-    dynamic_bytes = bytes;
-    change_state(dynamic(), dynamic().range.begin, bytes, [](unsigned state, unsigned exist) { return (state | exist << 4) & 0xf0; });
+    const char* begin = dynamic_shared_range().begin;
+    for (const SharedPiece& piece : pieces_of_block) {
+        change_state(dynamic(), begin + piece.offset, piece.bytes, [](unsigned state, unsigned own) { return state & ~(own | own << 4); });
+    }
+    pieces_of_block = pieces;
+    for (const SharedPiece& piece : pieces) {
+        change_state(dynamic(), begin + piece.offset, piece.bytes, [](unsigned state, unsigned own) { return state | own << 4; });
+    }
 }
 
 void allocated(const void* address, std::size_t bytes) {

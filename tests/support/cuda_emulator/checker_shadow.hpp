@@ -4,7 +4,9 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "launch.hpp"
 #include "memory_range.hpp"
 
 namespace emulator::checker {
@@ -38,8 +40,8 @@ struct Shadow {
 /// The shadow of device memory or of one of the two kinds of shared memory; null for other addresses.
 const Shadow* shadow_of(const void* address);
 
-/// Shared memory of a new block: nothing written, `dynamic_bytes` of the dynamic piece exist.
-void begin_shared(std::size_t dynamic_bytes);
+/// Shared memory of a new block: nothing written, of the dynamic part these pieces exist.
+void begin_shared(const std::vector<SharedPiece>& pieces);
 
 /// "file.cu:12" of a site: an offset in the program's code, or the number of a place that site_of was told.
 std::string describe_site(std::uint32_t site);

@@ -13,7 +13,7 @@ namespace {
 
 namespace context = boost::context;
 
-constexpr std::size_t stack_bytes = 128 * 1024, guard_bytes = 4096;
+constexpr std::size_t stack_bytes = 256 * 1024, guard_bytes = 4096;
 
 #if defined(__SANITIZE_ADDRESS__)
 struct {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <tuple>
 #include <type_traits>
 #include <vector>
@@ -19,6 +20,12 @@ struct PointerArgument {
     const void* address;
 };
 
+/// A part of the block's shared memory that exists for itself: the dynamic piece; in PTX also each static variable.
+struct SharedPiece {
+    std::size_t offset, bytes;
+    std::string name;
+};
+
 struct Launch {
     dim3 blocks, threads;
     std::size_t shared_bytes = 0;
@@ -29,6 +36,7 @@ struct Launch {
     std::size_t call_bytes = 0;
     const unsigned char* parameters = nullptr;  // inside `call`, as CUDA lays them out
     std::vector<PointerArgument> pointers;
+    std::vector<SharedPiece> shared_pieces;
 };
 
 /// Checks as CUDA does (the error code is left for cudaGetLastError) and gives the launch to the stream. Throws an Error that names the
@@ -47,7 +55,7 @@ void launch(dim3 blocks, dim3 threads, std::size_t shared_bytes, CUstream_st* st
             std::type_identity_t<Parameters>... arguments) {
     static_assert((std::is_trivially_copyable_v<Parameters> && ...), "kernel arguments are copied byte by byte");
     using ThisCall = Call<Parameters...>;
-    Launch launch{blocks, threads, shared_bytes, where, reinterpret_cast<const void*>(kernel), {}, {}, sizeof(ThisCall), {}, {}};
+    Launch launch{blocks, threads, shared_bytes, where, reinterpret_cast<const void*>(kernel), {}, {}, sizeof(ThisCall), {}, {}, {}};
     std::size_t at = 0, index = 0;
     const auto call = std::make_shared<ThisCall>(ThisCall{kernel, {arguments...}, {}});
     [[maybe_unused]] const auto add = [&](const auto& argument) {
@@ -61,6 +69,7 @@ void launch(dim3 blocks, dim3 threads, std::size_t shared_bytes, CUstream_st* st
     (add(arguments), ...);
     launch.parameters = call->parameters;
     launch.call = call;
+    launch.shared_pieces = {{0, shared_bytes, "dynamic shared memory"}};
     launch.run = [](const void* data) {
         const auto& own = *static_cast<const ThisCall*>(data);
         std::apply(own.kernel, own.arguments);

@@ -15,7 +15,7 @@ namespace checker {
 void resume() {}
 void pause() {}
 void launch_begins(MemoryRange) {}
-void block_begins(unsigned, std::size_t) {}
+void block_begins(unsigned, const std::vector<SharedPiece>&) {}
 void thread_runs(unsigned, MemoryRange) {}
 void block_barrier() {}
 void warp_barrier(unsigned, std::uint32_t, std::uint32_t) {}

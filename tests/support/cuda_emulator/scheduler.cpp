@@ -192,7 +192,7 @@ void run_grid(const Launch& launch) {
         const unsigned number = order.empty() ? n : order[n];
         blockIdx = {number % gridDim.x, number / gridDim.x % gridDim.y, number / gridDim.x / gridDim.y};
         prepare_shared_memory(launch.shared_bytes);
-        checker::block_begins(number, launch.shared_bytes);
+        checker::block_begins(number, launch.shared_pieces);
         run_block();
     }
     device.launch = nullptr;

@@ -13,8 +13,8 @@
 namespace emulator {
 namespace {
 
-// Room for 227 KiB that a kernel may ask for, 48 KiB of static variables in PTX, and what lies behind.
-constexpr std::size_t dynamic_room = 512 * 1024;
+// Room for 227 KiB that a kernel may ask for, the static variables of a PTX file, and what lies behind.
+constexpr std::size_t dynamic_room = 1024 * 1024;
 
 char* map_dynamic() {
     void* memory = mmap(nullptr, dynamic_room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
