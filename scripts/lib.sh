@@ -5,7 +5,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cores=$(nproc)
 
 # Debian 12 and Ubuntu 24.04 call them the same. clang tools are pinned: other versions format and warn differently.
-build_packages=(cmake ninja-build g++ ccache openmpi-bin libopenmpi-dev libhdf5-dev libboost-program-options-dev libfmt-dev
+build_packages=(cmake ninja-build g++ ccache openmpi-bin libopenmpi-dev libhdf5-dev libboost-program-options-dev libboost-context-dev libfmt-dev
     nlohmann-json3-dev libssl-dev libsodium-dev pkg-config zlib1g-dev libhwy-dev libgtest-dev libgmock-dev
     python3)
 test_packages=(python3-numpy python3-h5py clang-format-14 clang-tidy-14 clang-14 libclang-rt-14-dev shellcheck git)

@@ -1,0 +1,33 @@
+// Stream capture: work given to a captured stream becomes nodes of a graph, which can be launched many times.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "host_types.hpp"
+#include "streams.hpp"
+
+namespace emulator {
+
+struct Node {
+    std::function<void()> run;
+    std::vector<std::size_t> after;  // earlier nodes that must have run
+};
+
+struct Capture {
+    CUstream_st* origin;
+    cudaStreamCaptureMode mode;
+    std::vector<Node> nodes{};
+    std::vector<CUstream_st*> streams{};  // the origin and those that joined
+    bool invalid = false;
+};
+
+cudaError_t add_node(CUstream_st& stream, std::function<void()> run);
+
+/// The stream waits for an event, and one of them or both are captured.
+cudaError_t join_capture(CUstream_st& stream, const EventState& event);
+
+/// For calls that are not allowed while anything is captured: cudaSuccess, or `error` and the captures are broken.
+cudaError_t refuse_while_capturing(cudaError_t error);
+
+}  // namespace emulator

@@ -1,0 +1,27 @@
+// What tests say to the emulator itself: which schedule, how many devices.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace emulator {
+
+/// 0 runs threads, blocks and streams in order; any other number shuffles them. Error messages name the seed.
+void set_seed(std::uint64_t seed);
+std::uint64_t seed();
+
+/// How many devices cudaGetDeviceCount finds (1 at the start, at most 16; with 0 every call says cudaErrorNoDevice). Only while nothing is
+/// allocated on the devices that go; device 0 becomes the current one.
+void set_devices(int count);
+
+/// How much each device can hold (4 GiB at the start, which is also the most), for tests of running out of memory.
+void set_device_memory(std::size_t bytes);
+
+/// Bytes allocated on all devices: 0 at the end of a test that freed all it took.
+std::size_t allocated_bytes();
+
+/// True if kernels run with every access checked, and as the PTX that SILOSUM_CUDA_PTX names.
+bool checks_accesses();
+bool runs_ptx();
+
+}  // namespace emulator

@@ -1,0 +1,215 @@
+// Every thread of a block is a fibre that runs until it waits or returns; the next one is the first of those that can run. With a seed, the
+// order in which blocks begin, threads begin and threads wake is shuffled.
+#include "scheduler.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <random>
+#include <utility>
+
+#include "block.hpp"
+#include "checker.hpp"
+#include "cuda_emulator.hpp"
+#include "shared_memory.hpp"
+
+namespace emulator {
+namespace {
+
+void run_threads(Fibre& self);
+
+// The emulated device, of which a process has one.
+struct {
+    std::uint64_t seed = 0;
+    std::mt19937_64 random;
+    const Launch* launch = nullptr;
+    Block block;
+    // Never destroyed: the fibres of a program that exits inside a kernel would be in use.
+    FibrePool& fibres = *new FibrePool(run_threads);
+} device;
+
+void shuffle(std::vector<unsigned>& numbers) {
+    if (device.seed != 0) std::shuffle(numbers.begin(), numbers.end(), device.random);
+}
+
+void select(Thread& thread) {
+    device.block.running = &thread;
+    threadIdx = thread.index;
+    checker::thread_runs(thread.number, thread.fibre->stack());
+}
+
+void run_thread() {
+    Thread& thread = *device.block.running;
+    checker::resume();
+    try {
+        device.launch->run(device.launch->call.get());
+    } catch (const std::exception& error) {
+        fail(std::string("a thread threw: ") + error.what());
+    }
+    checker::pause();
+    require_copies_waited_for(thread);
+    thread.state = State::done;
+    device.block.warps[thread.warp()].returned |= 1u << thread.lane();
+    --device.block.alive;
+    release_barrier_if_complete();
+}
+
+// One thread after the other as long as none of them waits: no switches where a kernel has no barriers.
+void run_threads(Fibre& self) {
+    Block& own = device.block;
+    for (;;) {
+        run_thread();
+        Thread* next = own.next < own.runnable.size() ? &own.threads[own.runnable[own.next]] : nullptr;
+        if (next != nullptr && next->state == State::fresh && own.error.empty()) {
+            ++own.next;
+            next->fibre = &self;
+            select(*next);
+        } else {
+            device.fibres.give_back(self);
+            self.leave();
+        }
+    }
+}
+
+std::string describe_deadlock() {
+    std::string text = "deadlock";
+    const auto first = [&](State state) {
+        return std::find_if(device.block.threads.begin(), device.block.threads.end(), [=](const Thread& t) { return t.state == state; });
+    };
+    if (const auto t = first(State::at_barrier); t != device.block.threads.end()) {
+        text += "; thread " + std::to_string(t->number) + " waits at __syncthreads " + place(t->barrier);
+    }
+    if (const auto t = first(State::at_warp_operation); t != device.block.threads.end()) {
+        text += "; thread " + std::to_string(t->number) + " waits at a warp operation " + place(t->request.where) +
+                " for other lanes of its mask";
+    }
+    return text;
+}
+
+void prepare_threads() {
+    Block& own = device.block;
+    const auto count = static_cast<unsigned>(own.threads.size());
+    own.runnable.clear();
+    own.next = 0;
+    own.alive = count;
+    own.at_barrier = 0;
+    own.predicates = 0;
+    own.warps.assign((count + 31) / 32, {});
+    std::vector<unsigned> order(count);
+    for (unsigned number = 0; number < count; ++number) {
+        Thread thread;
+        thread.number = number;
+        thread.index = {number % blockDim.x, number / blockDim.x % blockDim.y, number / (blockDim.x * blockDim.y)};
+        own.threads[number] = thread;
+        own.warps[thread.warp()].lanes |= 1u << thread.lane();
+        order[number] = number;
+    }
+    make_runnable(order);
+}
+
+void run_block() {
+    Block& own = device.block;
+    prepare_threads();
+    while (own.error.empty() && own.next < own.runnable.size()) {
+        Thread& thread = own.threads[own.runnable[own.next++]];
+        if (thread.state == State::fresh) thread.fibre = &device.fibres.take();
+        select(thread);
+        thread.fibre->enter();
+    }
+    if (own.error.empty() && own.alive != 0) own.error = describe_deadlock();
+    own.running = nullptr;
+}
+
+std::vector<unsigned> order_of_blocks(unsigned count) {
+    std::vector<unsigned> order;
+    if (device.seed == 0) return order;
+    order.resize(count);
+    for (unsigned i = 0; i < count; ++i) order[i] = i;
+    shuffle(order);
+    return order;
+}
+
+}  // namespace
+
+void set_seed(std::uint64_t seed) {
+    device.seed = seed;
+    device.random.seed(seed);
+}
+std::uint64_t seed() {
+    return device.seed;
+}
+std::uint64_t random_below(std::uint64_t limit) {
+    return device.seed == 0 ? 0 : device.random() % limit;
+}
+
+Block& block() {
+    return device.block;
+}
+bool kernel_is_running() {
+    return device.launch != nullptr;
+}
+
+Thread& running_thread(const char* what) {
+    if (device.block.running == nullptr) fail(std::string(what) + " outside a kernel");
+    return *device.block.running;
+}
+
+void make_runnable(std::vector<unsigned>& numbers) {
+    Block& own = device.block;
+    shuffle(numbers);
+    // Those that had their turn go, now and then, so that a long kernel does not collect them.
+    if (own.next > 4096) {
+        own.runnable.erase(own.runnable.begin(), own.runnable.begin() + static_cast<std::ptrdiff_t>(own.next));
+        own.next = 0;
+    }
+    own.runnable.insert(own.runnable.end(), numbers.begin(), numbers.end());
+}
+
+void wait_for_turn(Thread& thread) {
+    thread.fibre->leave();
+}
+
+void fail(const std::string& message) {
+    checker::pause();
+    Thread* running = device.block.running;
+    if (running == nullptr) throw Error(message);
+    if (device.block.error.empty()) device.block.error = message;
+    running->fibre->leave();  // for good: run_grid begins all fibres again
+    __builtin_unreachable();
+}
+
+void run_grid(const Launch& launch) {
+    if (device.launch != nullptr) throw Error("a kernel launches a kernel at " + place(launch.where));
+    device.launch = &launch;
+    gridDim = launch.blocks;
+    blockDim = launch.threads;
+    Block& own = device.block;
+    own.threads.resize(std::size_t{blockDim.x} * blockDim.y * blockDim.z);
+    own.error.clear();
+    const unsigned count = gridDim.x * gridDim.y * gridDim.z;
+    const std::vector<unsigned> order = order_of_blocks(count);
+    checker::launch_begins({static_cast<const char*>(launch.call.get()), launch.call_bytes});
+    for (unsigned n = 0; n < count && own.error.empty(); ++n) {
+        const unsigned number = order.empty() ? n : order[n];
+        blockIdx = {number % gridDim.x, number / gridDim.x % gridDim.y, number / gridDim.x / gridDim.y};
+        prepare_shared_memory(launch.shared_bytes);
+        checker::block_begins(number, launch.shared_pieces);
+        run_block();
+    }
+    device.launch = nullptr;
+    forget_copies();
+    if (own.error.empty()) return;
+    device.fibres.restart_all();
+    throw Error("kernel launched at " + place(launch.where) + ", block (" + std::to_string(blockIdx.x) + "," + std::to_string(blockIdx.y) +
+                "," + std::to_string(blockIdx.z) + "), seed " + std::to_string(device.seed) + ": " + own.error);
+}
+
+bool Where::is_same_as(const Where& other) const {
+    return line == other.line && (file == other.file || std::string_view(file) == other.file);
+}
+
+std::string place(const Where& where) {
+    const std::string_view file = where.file;
+    return std::string(file.substr(file.rfind('/') + 1)) + ":" + std::to_string(where.line);
+}
+
+}  // namespace emulator

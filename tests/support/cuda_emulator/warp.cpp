@@ -1,0 +1,145 @@
+// What the lanes of a warp do together: the last lane of the mask to come works out everyone's result.
+#include <algorithm>
+#include <bit>
+
+#include "block.hpp"
+#include "checker.hpp"
+
+namespace emulator {
+namespace {
+
+bool is_shuffle(WarpOp operation) {
+    return operation == WarpOp::index || operation == WarpOp::up || operation == WarpOp::down || operation == WarpOp::butterfly;
+}
+
+// The lane whose value a shuffle gives; the lane's own where CUDA says so.
+unsigned source_lane(const WarpRequest& request, unsigned lane) {
+    const auto width = static_cast<unsigned>(request.width);
+    const unsigned base = lane & ~(width - 1), local = lane & (width - 1);
+    switch (request.operation) {
+        case WarpOp::index:
+            return base + (request.operand & (width - 1));
+        case WarpOp::up:
+            return request.operand > local ? lane : lane - request.operand;
+        case WarpOp::down:
+            return request.operand >= width - local ? lane : lane + request.operand;
+        default:
+            return (local ^ request.operand) >= width ? lane : base + (local ^ request.operand);
+    }
+}
+
+std::uint32_t combine(WarpOp operation, std::uint32_t a, std::uint32_t b) {
+    const auto signed_a = static_cast<std::int32_t>(a), signed_b = static_cast<std::int32_t>(b);
+    switch (operation) {
+        case WarpOp::add:
+            return a + b;
+        case WarpOp::min_unsigned:
+            return std::min(a, b);
+        case WarpOp::max_unsigned:
+            return std::max(a, b);
+        case WarpOp::min_signed:
+            return static_cast<std::uint32_t>(std::min(signed_a, signed_b));
+        case WarpOp::max_signed:
+            return static_cast<std::uint32_t>(std::max(signed_a, signed_b));
+        case WarpOp::bits_and:
+            return a & b;
+        case WarpOp::bits_or:
+            return a | b;
+        default:
+            return a ^ b;
+    }
+}
+
+std::uint32_t lanes_where(const Thread* warp, std::uint32_t lanes, std::uint64_t value) {
+    std::uint32_t found = 0;
+    for (unsigned lane = 0; lane < 32; ++lane) {
+        if ((lanes >> lane & 1) != 0 && warp[lane].request.value == value) found |= 1u << lane;
+    }
+    return found;
+}
+
+std::uint32_t combined(const Thread* warp, std::uint32_t lanes) {
+    const auto first = static_cast<unsigned>(std::countr_zero(lanes));
+    auto total = static_cast<std::uint32_t>(warp[first].request.value);
+    for (unsigned lane = first + 1; lane < 32; ++lane) {
+        if ((lanes >> lane & 1) == 0) continue;
+        total = combine(warp[first].request.operation, total, static_cast<std::uint32_t>(warp[lane].request.value));
+    }
+    return total;
+}
+
+void give_results(Thread* warp, std::uint32_t lanes) {
+    const WarpOp operation = warp[std::countr_zero(lanes)].request.operation;
+    std::uint64_t same_for_all = 0;
+    if (operation == WarpOp::ballot) {
+        same_for_all = lanes_where(warp, lanes, 1);
+    } else if (operation == WarpOp::any) {
+        same_for_all = lanes_where(warp, lanes, 1) != 0;
+    } else if (operation == WarpOp::all) {
+        same_for_all = lanes_where(warp, lanes, 1) == lanes;
+    } else if (!is_shuffle(operation) && operation != WarpOp::sync && operation != WarpOp::match_any) {
+        same_for_all = combined(warp, lanes);
+    }
+    for (unsigned lane = 0; lane < 32; ++lane) {
+        if ((lanes >> lane & 1) == 0) continue;
+        const WarpRequest& request = warp[lane].request;
+        warp[lane].result = same_for_all;
+        if (operation == WarpOp::match_any) warp[lane].result = lanes_where(warp, lanes, request.value);
+        if (!is_shuffle(operation)) continue;
+        const unsigned source = source_lane(request, lane);
+        if ((lanes >> source & 1) == 0) {
+            fail("shuffle at " + place(request.where) + ": lane " + std::to_string(lane) + " reads lane " + std::to_string(source) +
+                 ", which is not in its mask");
+        }
+        warp[lane].result = warp[source].request.value;
+    }
+}
+
+void require_same(const Thread* warp, std::uint32_t lanes, const WarpRequest& last) {
+    for (unsigned lane = 0; lane < 32; ++lane) {
+        if ((lanes >> lane & 1) == 0) continue;
+        const WarpRequest& other = warp[lane].request;
+        if (other.mask != last.mask || other.operation != last.operation || !other.where.is_same_as(last.where)) {
+            fail("lanes of one warp meet at different operations or masks: " + place(other.where) + " and " + place(last.where));
+        }
+    }
+}
+
+}  // namespace
+
+std::uint64_t warp_exchange(WarpOp operation, unsigned mask, std::uint64_t value, unsigned operand, int width, Where where) {
+    checker::pause();
+    Thread& self = running_thread("a warp operation");
+    Warp& warp = block().warps[self.warp()];
+    Thread* threads = &self - self.lane();
+    if ((mask >> self.lane() & 1) == 0) fail("warp operation at " + place(where) + ": the calling lane is not in its mask");
+    if (width < 1 || width > 32 || !std::has_single_bit(static_cast<unsigned>(width))) {
+        fail("shuffle at " + place(where) + ": its width is " + std::to_string(width) + ", not a power of two up to 32");
+    }
+    const std::uint32_t lanes = mask & warp.lanes;  // a last warp may have fewer: the hardware ignores those that never were
+    if ((lanes & warp.returned) != 0) {
+        fail("warp operation at " + place(where) + " waits for lane " + std::to_string(std::countr_zero(lanes & warp.returned)) +
+             ", which has returned");
+    }
+    self.request = {operation, mask, value, operand, width, where};
+    self.state = State::at_warp_operation;
+    warp.waiting |= 1u << self.lane();
+    if ((warp.waiting & lanes) == lanes) {
+        require_same(threads, lanes, self.request);
+        give_results(threads, lanes);
+        if (operation == WarpOp::sync) checker::warp_barrier(self.warp(), lanes, warp.lanes);
+        std::vector<unsigned> released;
+        for (unsigned lane = 0; lane < 32; ++lane) {
+            if ((lanes >> lane & 1) == 0) continue;
+            threads[lane].state = State::ready;
+            released.push_back(threads[lane].number);
+        }
+        warp.waiting &= ~lanes;
+        make_runnable(released);
+    }
+    wait_for_turn(self);
+    checker::resume();
+    return self.result;
+}
+
+}  // namespace emulator
