@@ -4,7 +4,7 @@
 find_program(SILOSUM_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
 
 # silosum_emulated_kernels(name SOURCES <absolute .cu files> [CHECKED])
-# A static library of the kernel files compiled as C++, linked with the emulator. CHECKED: with every load and store checked, which needs the
+# The objects of the kernel files compiled as C++, for the emulator (objects, as functions that are weak draw nothing out of an archive). CHECKED: with every load and store checked, which needs the
 # target cuda_emulator_checked (no tree that has sanitizers has it). LANGUAGE belongs to a source in one directory, so the directory that
 # calls this must not also compile the same files as CUDA.
 function(silosum_emulated_kernels name)
@@ -12,7 +12,7 @@ function(silosum_emulated_kernels name)
   # `#pragma unroll` is nvcc's. Constructors whose parameters are called as the members are common in CUDA headers, also in ours. Options of
   # the source, as those come last.
   set_source_files_properties(${KERNELS_SOURCES} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-Wno-unknown-pragmas;-Wno-shadow;-Wshadow=local")
-  add_library(${name} STATIC EXCLUDE_FROM_ALL ${KERNELS_SOURCES})
+  add_library(${name} OBJECT EXCLUDE_FROM_ALL ${KERNELS_SOURCES})
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE silosum_flags)
   target_compile_options(${name} PRIVATE -g1)
@@ -45,7 +45,7 @@ function(silosum_ptx name)
       COMMAND "${CMAKE_COMMAND}" -E make_directory "${CMAKE_CURRENT_BINARY_DIR}/${name}"
       COMMAND "${SILOSUM_NVCC}" -ptx -std=c++20 -arch=compute_${PTX_ARCH} -I "${PROJECT_SOURCE_DIR}/src" -I "${PROJECT_SOURCE_DIR}"
               ${PTX_OPTIONS} -MD -MF "${file}.d" -o "${file}" "${source}"
-      MAIN_DEPENDENCY "${source}"
+      DEPENDS "${source}"  # not MAIN_DEPENDENCY: the source would not be compiled as C++ any more
       DEPFILE "${file}.d"
       COMMENT "Compiling ${flat} to PTX for ${PTX_ARCH}"
       VERBATIM)

@@ -72,7 +72,7 @@ struct BinaryCrossEntropy {
         const bool positive = labels[r] == 1;
         const double toward = positive ? -z : z;  // the loss is log(1 + e^toward)
         const double weight = class_weights == nullptr ? 1.0 : static_cast<double>(class_weights[labels[r]]);
-        const double softplus = (toward > 0 ? toward : 0 * toward) + log1p(exp(-fabs(toward)));
+        const double softplus = (toward > 0 ? toward : 0) + log1p(exp(-fabs(toward)));
         losses[r] = {weight * softplus, weight, (z > 0) == positive ? 1ULL : 0ULL};
         if (gradient == nullptr) return;
         const double wrong = 1.0 / (1.0 + exp(-toward));

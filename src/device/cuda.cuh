@@ -24,8 +24,8 @@ struct Grid {
     dim3 threads;              // of a block
     std::size_t shared_bytes;  // dynamic shared memory of a block
     Where where;
-    Grid(dim3 blocks, dim3 threads, std::size_t shared_bytes = 0, Where where = Where::current())
-        : blocks(blocks), threads(threads), shared_bytes(shared_bytes), where(where) {}
+    Grid(dim3 block_count, dim3 block_size, std::size_t dynamic_shared_bytes = 0, Where caller = Where::current())
+        : blocks(block_count), threads(block_size), shared_bytes(dynamic_shared_bytes), where(caller) {}
 };
 
 #if defined(SILOSUM_CUDA_EMULATED) || defined(__CUDACC__)

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/laws.hpp"
+#include "kernels/place.hpp"
 #include "kernels/reference.hpp"
 
 namespace silosum::kernels {
@@ -16,14 +17,13 @@ namespace {
 constexpr float infinite = std::numeric_limits<float>::infinity();
 const std::vector<std::size_t> lengths = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 100};
 
-class Activation : public EachIsa {
-protected:
-    Threads one_;
-};
-INSTANTIATE_TEST_SUITE_P(, Activation, testing::ValuesIn(usable_isas()), isa_test_name);
+class Activation : public EachPlace {};
+INSTANTIATE_TEST_SUITE_P(Each, Activation, testing::ValuesIn(places()), place_name);
+class ActivationThreads : public EachIsa {};
+INSTANTIATE_TEST_SUITE_P(, ActivationThreads, testing::ValuesIn(usable_isas()), isa_test_name);
 
-using Forward = void (*)(std::size_t, const float*, float*, const Threads&);
-using Backward = void (*)(std::size_t, const float*, const float*, float*, const Threads&);
+using Forward = OnEither<std::size_t, const float*, float*>;
+using Backward = OnEither<std::size_t, const float*, const float*, float*>;
 
 struct Case {
     const char* name;
@@ -47,10 +47,10 @@ double hyperbolic_tangent(double x) {
     return std::tanh(x);
 }
 
-const std::vector<Case> cases = {{"relu", relu_forward, relu_backward, relu, false},
-                                 {"tanh", tanh_forward, tanh_backward, hyperbolic_tangent, false},
-                                 {"sigmoid", sigmoid_forward, sigmoid_backward, sigmoid, false},
-                                 {"gelu", gelu_forward, gelu_backward, gelu, true}};
+const std::vector<Case> cases = {{"relu", {relu_forward, relu_forward}, {relu_backward, relu_backward}, relu, false},
+                                 {"tanh", {tanh_forward, tanh_forward}, {tanh_backward, tanh_backward}, hyperbolic_tangent, false},
+                                 {"sigmoid", {sigmoid_forward, sigmoid_forward}, {sigmoid_backward, sigmoid_backward}, sigmoid, false},
+                                 {"gelu", {gelu_forward, gelu_forward}, {gelu_backward, gelu_backward}, gelu, true}};
 
 /// Values from -100 to 100, dense around 0 and over many magnitudes.
 std::vector<float> spread_values() {
@@ -65,7 +65,7 @@ TEST_P(Activation, ForwardIsTheFunctionToAFewUnitsInTheLastPlace) {
     std::vector<float> y(x.size());
     for (const Case& c : cases) {
         if (c.exact == gelu) continue;
-        c.forward(x.size(), x.data(), y.data(), one_);
+        run([&](Loan& loan, const auto& on) { c.forward(x.size(), loan.in(x), loan.out(y), on); });
         // An exponential to 2 units, two or three roundings after it.
         for (std::size_t i = 0; i < x.size(); ++i) expect_units(y[i], c.exact(static_cast<double>(x[i])), 4, c.name);
     }
@@ -74,7 +74,7 @@ TEST_P(Activation, ForwardIsTheFunctionToAFewUnitsInTheLastPlace) {
 TEST_P(Activation, GeluIsRightToTheRoundingOfItsExponent) {
     const auto x = spread_values();
     std::vector<float> y(x.size());
-    gelu_forward(x.size(), x.data(), y.data(), one_);
+    run([&](Loan& loan, const auto& on) { gelu_forward(x.size(), loan.in(x), loan.out(y), on); });
     for (std::size_t i = 0; i < x.size(); ++i) {
         // In float the argument u of the sigmoid errs by 3 roundings; where the sigmoid is small that is a relative error 3 |u| 2^-24 of
         // the result.
@@ -91,8 +91,8 @@ TEST_P(Activation, BackwardIsTheSlopeOfTheFunction) {
         const auto dy = random_values(x.size(), 8);
         std::vector<float> y(x.size());
         std::vector<float> dx(x.size());
-        c.forward(x.size(), x.data(), y.data(), one_);
-        c.backward(x.size(), c.takes_input ? x.data() : y.data(), dy.data(), dx.data(), one_);
+        run([&](Loan& loan, const auto& on) { c.forward(x.size(), loan.in(x), loan.out(y), on); });
+        run([&](Loan& loan, const auto& on) { c.backward(x.size(), loan.in(c.takes_input ? x : y), loan.in(dy), loan.out(dx), on); });
         for (std::size_t i = 0; i < x.size(); ++i) {
             const double expected = static_cast<double>(dy[i]) * slope(c.exact, static_cast<double>(x[i]));
             // Values up to 1 that differ: 1 - y inherits the rounding of y; gelu's terms reach |x| times that.
@@ -107,14 +107,20 @@ TEST_P(Activation, ValuesDoNotDependOnPlaceOrLengthAndInPlaceIsAllowed) {
         const auto dy = random_values(100, 4);
         std::vector<float> y(x.size());
         std::vector<float> dx(x.size());
-        c.forward(x.size(), x.data(), y.data(), one_);
-        c.backward(x.size(), x.data(), dy.data(), dx.data(), one_);
+        run([&](Loan& loan, const auto& on) { c.forward(x.size(), loan.in(x), loan.out(y), on); });
+        run([&](Loan& loan, const auto& on) { c.backward(x.size(), loan.in(x), loan.in(dy), loan.out(dx), on); });
         for (const std::size_t n : lengths) {
             const auto start = static_cast<std::ptrdiff_t>(x.size() - n);
             std::vector<float> part(x.begin() + start, x.end());
             std::vector<float> slopes_of_part(dy.begin() + start, dy.end());
-            c.backward(n, part.data(), slopes_of_part.data(), slopes_of_part.data(), one_);
-            c.forward(n, part.data(), part.data(), one_);
+            run([&](Loan& loan, const auto& on) {
+                float* const same = loan.out(slopes_of_part);
+                c.backward(n, loan.in(part), same, same, on);
+            });
+            run([&](Loan& loan, const auto& on) {
+                float* const same = loan.out(part);
+                c.forward(n, same, same, on);
+            });
             EXPECT_EQ(part, std::vector<float>(y.begin() + start, y.end())) << c.name << " " << n;
             EXPECT_EQ(slopes_of_part, std::vector<float>(dx.begin() + start, dx.end())) << c.name << " " << n;
         }
@@ -127,9 +133,9 @@ TEST_P(Activation, NaNStaysAndLargeValuesAreSafe) {
     for (const Case& c : cases) {
         std::vector<float> y(x.size());
         std::vector<float> dx(x.size());
-        c.forward(x.size(), x.data(), y.data(), one_);
+        run([&](Loan& loan, const auto& on) { c.forward(x.size(), loan.in(x), loan.out(y), on); });
         EXPECT_TRUE(std::isnan(y[0])) << c.name;
-        c.backward(x.size(), c.takes_input ? x.data() : y.data(), ones.data(), dx.data(), one_);
+        run([&](Loan& loan, const auto& on) { c.backward(x.size(), loan.in(c.takes_input ? x : y), loan.in(ones), loan.out(dx), on); });
         for (std::size_t i = 1; i < x.size(); ++i) {
             EXPECT_NEAR(static_cast<double>(y[i]), c.exact(static_cast<double>(x[i])), 0.0) << c.name << " at " << x[i];
             EXPECT_EQ(dx[i], c.exact == relu || c.exact == gelu ? (x[i] > 0 ? 1.0F : 0.0F) : 0.0F) << c.name << " at " << x[i];
@@ -139,7 +145,7 @@ TEST_P(Activation, NaNStaysAndLargeValuesAreSafe) {
     const std::vector<float> infinities = {infinite, -infinite};
     for (const Case& c : cases) {
         if (c.exact == gelu) continue;  // 0 times infinity
-        c.forward(2, infinities.data(), y.data(), one_);
+        run([&](Loan& loan, const auto& on) { c.forward(2, loan.in(infinities), loan.out(y), on); });
         EXPECT_EQ(y[0], c.exact == relu ? infinite : 1.0F) << c.name;
         EXPECT_EQ(y[1], c.exact == hyperbolic_tangent ? -1.0F : 0.0F) << c.name;
     }
@@ -152,7 +158,7 @@ TEST_P(Activation, DropoutKeepsByTheWordOfTheElementAndScales) {
         for (const std::size_t n : {0U, 1U, 2U, 5U, 16U, 511U, 512U, 513U, 1700U}) {
             for (const float rate : {0.0F, 0.25F, 0.9F}) {
                 std::vector<float> y(n);
-                dropout(n, random, first, rate, x.data(), y.data(), one_);
+                run([&](Loan& loan, const auto& on) { dropout(n, random, first, rate, loan.in(x), loan.out(y), on); });
                 for (std::size_t i = 0; i < n; ++i) {
                     const bool kept = static_cast<double>(random.word(first + i)) >= static_cast<double>(rate) * 0x1p32;
                     ASSERT_EQ(y[i], kept ? x[i] * (1.0F / (1.0F - rate)) : 0.0F) << "element " << i << " from " << first;
@@ -165,14 +171,17 @@ TEST_P(Activation, DropoutKeepsByTheWordOfTheElementAndScales) {
 TEST_P(Activation, DropoutKeepsTheMean) {
     const std::size_t n = 100000;
     std::vector<float> values(n, 1.0F);
-    dropout(n, Random(1, Purpose::dropout), 0, 0.3F, values.data(), values.data(), one_);
+    run([&](Loan& loan, const auto& on) {
+        float* const same = loan.out(values);
+        dropout(n, Random(1, Purpose::dropout), 0, 0.3F, same, same, on);
+    });
     double sum = 0;
     for (const float value : values) sum += static_cast<double>(value);
     // Standard deviation of the mean: sqrt(0.3 / 0.7 / n) = 0.002; five of them.
     EXPECT_NEAR(sum / static_cast<double>(n), 1.0, 0.0104);
 }
 
-TEST_P(Activation, BitsDoNotDependOnThreads) {
+TEST_P(ActivationThreads, BitsDoNotDependOnThreads) {
     const std::size_t n = 70001;
     const auto x = random_values(n, 1);
     const auto dy = random_values(n, 2);

@@ -119,6 +119,8 @@ std::vector<Problem> problems() {
 
 class Conv2d : public EachPlace {};
 INSTANTIATE_TEST_SUITE_P(Each, Conv2d, testing::ValuesIn(places()), place_name);
+class Conv2dThreads : public EachIsa {};
+INSTANTIATE_TEST_SUITE_P(, Conv2dThreads, testing::ValuesIn(usable_isas()), isa_test_name);
 
 TEST(Conv2dPack, UnpackIsTheInverseAndPaddingIsZero) {
     for (const Problem& problem : problems()) {
@@ -235,8 +237,7 @@ TEST_P(Conv2d, FusedStepEqualsTheSumInDouble) {
     }
 }
 
-TEST_P(Conv2d, ABatchInPartsGivesTheSameWeightBits) {
-    if (is_cuda()) GTEST_SKIP() << "models on a GPU never cut a batch";
+TEST_P(Conv2dThreads, ABatchInPartsGivesTheSameWeightBits) {
     const Problem whole({3, 9, 9, 21, 3, 3, 1, 1}, 7);
     Problem at_once = whole;
     at_once.backward_weights(0.5F, 0, 0);
@@ -269,8 +270,7 @@ TEST_P(Conv2d, ReluLetsNaNPass) {
     for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i < 5) << i;
 }
 
-TEST_P(Conv2d, ThreadsDoNotChangeTheBits) {
-    if (is_cuda()) GTEST_SKIP() << "a GPU has no threads of ours";
+TEST_P(Conv2dThreads, ThreadsDoNotChangeTheBits) {
     // Large enough that each kernel is really cut; with five threads one sample each remains.
     const Problem problem({32, 14, 14, 40, 5, 5, 1, 2}, 5);
     const std::vector<float> y = problem.forward(true), dx = problem.backward_input(problem.x);

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/laws.hpp"
+#include "kernels/place.hpp"
 #include "kernels/reference.hpp"
 
 namespace silosum::kernels {
@@ -19,6 +20,9 @@ const std::vector<NormShape> shapes = {{.pixels = 1, .channels = 13, .groups = 1
                                        {.pixels = 4, .channels = 70, .groups = 2},
                                        {.pixels = 5, .channels = 4, .groups = 4}};
 constexpr std::size_t samples = 3;
+
+class Norm : public EachPlace {};
+INSTANTIATE_TEST_SUITE_P(Each, Norm, testing::ValuesIn(places()), place_name);
 
 struct Data {
     std::vector<float> x, weight, bias, dy;
@@ -63,17 +67,20 @@ std::vector<double> in_double(const std::vector<float>& x) {
 struct Normalised {
     std::vector<float> y, statistics;
 };
-Normalised forward(const NormShape& shape, const Data& data, const Threads& threads) {
+Normalised forward(const NormShape& shape, const Data& data, const Stream& stream) {
     const std::size_t count = data.x.size() / shape.size();
     Normalised result{std::vector<float>(data.x.size()), std::vector<float>(count * shape.groups * 2)};
-    norm_forward(shape, count, data.x.data(), data.weight.data(), data.bias.data(), result.y.data(), result.statistics.data(), threads);
+    run_on(stream, [&](Loan& loan, const auto& on) {
+        norm_forward(shape, count, loan.in(data.x), loan.in(data.weight), loan.in(data.bias), loan.out(result.y),
+                     loan.out(result.statistics), on);
+    });
     return result;
 }
 
-TEST(Norm, ForwardEqualsItsDefinition) {
+TEST_P(Norm, ForwardEqualsItsDefinition) {
     for (const NormShape& shape : shapes) {
         const Data data = some_data(shape);
-        const auto y = forward(shape, data, Threads()).y;
+        const auto y = forward(shape, data, stream()).y;
         const auto expected = normalised(shape, in_double(data.x), in_double(data.weight), in_double(data.bias));
         // Normalised values stay below 5 here; six roundings of them and of mean, deviation, weight and bias.
         for (std::size_t i = 0; i < y.size(); ++i) ASSERT_NEAR(static_cast<double>(y[i]), expected[i], 6 * 5 * 0x1p-24) << i;
@@ -94,15 +101,17 @@ void expect_near(const std::vector<float>& actual, const std::vector<double>& ex
     for (std::size_t i = 0; i < actual.size(); ++i) ASSERT_NEAR(static_cast<double>(actual[i]), expected[i], bound) << what << " " << i;
 }
 
-TEST(Norm, BackwardIsTheSlopeOfForward) {
+TEST_P(Norm, BackwardIsTheSlopeOfForward) {
     for (const NormShape& shape : shapes) {
         const Data data = some_data(shape);
-        const auto statistics = forward(shape, data, Threads()).statistics;
+        const auto statistics = forward(shape, data, stream()).statistics;
         std::vector<float> dx(data.x.size());
         std::vector<float> dweight(shape.weights(), not_a_number);  // decay 0 must not read them
         std::vector<float> dbias(shape.weights(), not_a_number);
-        norm_backward(shape, samples, data.x.data(), data.weight.data(), statistics.data(), data.dy.data(), dx.data(), 1.0F, 0.0F,
-                      dweight.data(), dbias.data(), Threads());
+        run([&](Loan& loan, const auto& on) {
+            norm_backward(shape, samples, loan.in(data.x), loan.in(data.weight), loan.in(statistics), loan.in(data.dy), loan.out(dx), 1.0F,
+                          0.0F, loan.out(dweight), loan.out(dbias), on);
+        });
         const auto x = in_double(data.x);
         const auto weight = in_double(data.weight);
         const auto bias = in_double(data.bias);
@@ -117,7 +126,7 @@ TEST(Norm, BackwardIsTheSlopeOfForward) {
     }
 }
 
-TEST(Norm, BatchInPartsGivesTheSameBitsAsAWhole) {
+TEST(NormOnThreads, BatchInPartsGivesTheSameBitsAsAWhole) {
     for (const NormShape& shape : shapes) {
         const Data data = some_data(shape);
         const auto statistics = forward(shape, data, Threads()).statistics;
@@ -139,7 +148,7 @@ TEST(Norm, BatchInPartsGivesTheSameBitsAsAWhole) {
     }
 }
 
-TEST(Norm, BitsDoNotDependOnThreads) {
+TEST(NormOnThreads, BitsDoNotDependOnThreads) {
     const NormShape shape{.pixels = 64, .channels = 132, .groups = 4};
     const std::size_t count = 9;
     const Data data = some_data(shape, count);

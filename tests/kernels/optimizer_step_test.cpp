@@ -6,25 +6,31 @@
 #include <gtest/gtest.h>
 
 #include "kernels/laws.hpp"
+#include "kernels/place.hpp"
 #include "kernels/reference.hpp"
 
 namespace silosum::kernels {
 namespace {
 
-class OptimizerStep : public EachIsa {
-protected:
-    Threads one_;
-};
-INSTANTIATE_TEST_SUITE_P(, OptimizerStep, testing::ValuesIn(usable_isas()), isa_test_name);
+class OptimizerStep : public EachPlace {};
+INSTANTIATE_TEST_SUITE_P(Each, OptimizerStep, testing::ValuesIn(places()), place_name);
+class OptimizerThreads : public EachIsa {};
+INSTANTIATE_TEST_SUITE_P(, OptimizerThreads, testing::ValuesIn(usable_isas()), isa_test_name);
 
 const std::vector<std::size_t> lengths = {0, 1, 3, 8, 15, 17, 100};
 constexpr std::size_t steps = 4;
 
+double squares(const Stream& stream, const std::vector<float>& x) {
+    std::vector<double> sum(1);
+    run_on(stream, [&](Loan& loan, const auto& on) { sum_of_squares(x.size(), loan.in(x), loan.out(sum), on); });
+    return sum[0];
+}
+
 const std::vector<SgdStep> sgd_settings = {
     {.lr = 0.1F},
-    {.lr = 0.1F, .weight_decay = 0.01F, .gradient_scale = 0.3F},
+    {.lr = 0.1F, .weight_decay = 0.01F},
     {.lr = 0.05F, .momentum = 0.9F},
-    {.lr = 0.05F, .momentum = 0.9F, .nesterov = true, .weight_decay = 0.01F, .gradient_scale = 2.0F},
+    {.lr = 0.05F, .momentum = 0.9F, .nesterov = true, .weight_decay = 0.01F},
 };
 
 TEST_P(OptimizerStep, SgdFollowsTheReference) {
@@ -35,7 +41,10 @@ TEST_P(OptimizerStep, SgdFollowsTheReference) {
             std::vector<float> velocity(n);
             for (std::size_t s = 0; s < steps; ++s) {
                 const auto gradient = random_values(n, 10 + s);
-                sgd_step(n, settings, parameters.data(), gradient.data(), settings.momentum == 0.0F ? nullptr : velocity.data(), one_);
+                run([&](Loan& loan, const auto& on) {
+                    sgd_step(n, settings, nullptr, loan.out(parameters), loan.in(gradient),
+                             settings.momentum == 0.0F ? nullptr : loan.out(velocity), on);
+                });
             }
             for (std::size_t i = 0; i < n; ++i) {
                 SgdReference reference;
@@ -56,7 +65,7 @@ TEST_P(OptimizerStep, SgdFollowsTheReference) {
 TEST_P(OptimizerStep, PlainSgdStepIsOneMultiplyAdd) {
     std::vector<float> parameters = {1.0F, -2.0F, 0.5F};
     const std::vector<float> gradient = {0.5F, 0.25F, -1.0F};
-    sgd_step(3, {.lr = 0.5F}, parameters.data(), gradient.data(), nullptr, one_);
+    run([&](Loan& loan, const auto& on) { sgd_step(3, {.lr = 0.5F}, nullptr, loan.out(parameters), loan.in(gradient), nullptr, on); });
     EXPECT_EQ(parameters, (std::vector<float>{0.75F, -2.125F, 1.0F}));
 }
 
@@ -87,13 +96,29 @@ TEST(SgdReference, WeightDecayAloneShrinksGeometrically) {
     EXPECT_DOUBLE_EQ(parameter, 2 * std::pow(1 - 0.5 * 0.25, 10));
 }
 
-TEST(SgdReference, GradientScaleComesBeforeWeightDecay) {
-    SgdReference reference;
-    EXPECT_DOUBLE_EQ(reference.step({.weight_decay = 0.5F, .gradient_scale = 0.25F}, 1.0, 2.0, 8.0), 2.0 - (0.25 * 8.0 + 0.5 * 2.0));
+TEST_P(OptimizerStep, GradientScaleComesBeforeWeightDecay) {
+    const std::vector<float> scale = {0.25F}, gradient = {8.0F};
+    std::vector<float> parameters = {2.0F}, m(1), v(1);
+    run([&](Loan& loan, const auto& on) {
+        sgd_step(1, {.lr = 1.0F, .weight_decay = 0.5F}, loan.in(scale), loan.out(parameters), loan.in(gradient), nullptr, on);
+        adam_step(1, {.lr = 0.0F, .beta1 = 0.5F, .weight_decay = 0.0F}, loan.in(scale), loan.out(parameters), loan.in(gradient),
+                  loan.out(m), loan.out(v), on);
+    });
+    EXPECT_EQ(m[0], 0.5F * 0.25F * 8.0F);
+    EXPECT_EQ(parameters[0], 2.0F - (0.25F * 8.0F + 0.5F * 2.0F));
 }
 
-const std::vector<AdamStep> adam_settings = {
-    {.lr = 0.01F}, {.lr = 0.1F, .beta1 = 0.5F, .beta2 = 0.9F, .epsilon = 1e-3F, .weight_decay = 0.1F, .gradient_scale = 0.5F}};
+TEST_P(OptimizerStep, ClippingBringsTheNormDownToTheBound) {
+    for (const double bound : {4.0, 5.0, 6.0}) {
+        const std::vector<double> squares = {25.0};
+        std::vector<float> scale(1);
+        run([&](Loan& loan, const auto& on) { clip_scale(loan.in(squares), bound, loan.out(scale), on); });
+        EXPECT_EQ(scale[0], bound < 5 ? 0.8F : 1.0F);
+    }
+}
+
+const std::vector<AdamStep> adam_settings = {{.lr = 0.01F},
+                                             {.lr = 0.1F, .beta1 = 0.5F, .beta2 = 0.9F, .epsilon = 1e-3F, .weight_decay = 0.1F}};
 
 TEST_P(OptimizerStep, AdamFollowsTheReference) {
     for (AdamStep settings : adam_settings) {
@@ -107,7 +132,9 @@ TEST_P(OptimizerStep, AdamFollowsTheReference) {
                 // A gradient that does not change its sign: m / sqrt(v) then has no cancellation, and its rounding can be bounded.
                 auto gradient = random_values(n, 10 + s);
                 for (float& value : gradient) value = 2 + value;
-                adam_step(n, settings, parameters.data(), gradient.data(), m.data(), v.data(), one_);
+                run([&](Loan& loan, const auto& on) {
+                    adam_step(n, settings, nullptr, loan.out(parameters), loan.in(gradient), loan.out(m), loan.out(v), on);
+                });
             }
             for (std::size_t i = 0; i < n; ++i) {
                 AdamReference reference;
@@ -144,8 +171,13 @@ TEST_P(OptimizerStep, ValuesDoNotDependOnPlace) {
     auto velocity = random_values(n, 3);
     auto part = whole;
     auto part_velocity = velocity;
-    sgd_step(n, settings, whole.data(), gradient.data(), velocity.data(), one_);
-    for (std::size_t i = 0; i < n; ++i) sgd_step(1, settings, &part[i], &gradient[i], &part_velocity[i], one_);
+    run([&](Loan& loan, const auto& on) {
+        sgd_step(n, settings, nullptr, loan.out(whole), loan.in(gradient), loan.out(velocity), on);
+        float* const at = loan.out(part);
+        float* const velocity_at = loan.out(part_velocity);
+        const float* const gradient_at = loan.in(gradient);
+        for (std::size_t i = 0; i < n; ++i) sgd_step(1, settings, nullptr, at + i, gradient_at + i, velocity_at + i, on);
+    });
     EXPECT_EQ(part, whole);
     EXPECT_EQ(part_velocity, velocity);
 }
@@ -155,13 +187,12 @@ TEST_P(OptimizerStep, SumOfSquaresIsRightToTheRoundingOfDouble) {
         const auto x = random_values(n, 5);
         long double expected = 0;
         for (const float value : x) expected += static_cast<long double>(value) * static_cast<long double>(value);
-        const double sum = sum_of_squares(n, x.data(), one_);
-        EXPECT_NEAR(sum, static_cast<double>(expected), static_cast<double>(expected) * static_cast<double>(n) * 0x1p-53);
+        EXPECT_NEAR(squares(stream(), x), static_cast<double>(expected), static_cast<double>(expected) * static_cast<double>(n) * 0x1p-53);
     }
-    EXPECT_TRUE(std::isnan(sum_of_squares(1, &not_a_number, one_)));
+    EXPECT_TRUE(std::isnan(squares(stream(), {not_a_number})));
 }
 
-TEST_P(OptimizerStep, BitsDoNotDependOnThreads) {
+TEST_P(OptimizerThreads, BitsDoNotDependOnThreads) {
     const std::size_t n = 70001;
     const auto start = random_values(n, 1);
     const auto gradient = random_values(n, 2);
@@ -169,7 +200,7 @@ TEST_P(OptimizerStep, BitsDoNotDependOnThreads) {
         expect_same_for_any_threads([&](const Threads& threads) {
             auto parameters = start;
             std::vector<float> velocity(n, 0.25F);
-            sgd_step(n, settings, parameters.data(), gradient.data(), velocity.data(), threads);
+            sgd_step(n, settings, nullptr, parameters.data(), gradient.data(), velocity.data(), threads);
             return parameters;
         });
     }
@@ -177,12 +208,12 @@ TEST_P(OptimizerStep, BitsDoNotDependOnThreads) {
         auto parameters = start;
         std::vector<float> m(n, 0.5F);
         std::vector<float> v(n, 0.25F);
-        adam_step(n, {.lr = 0.01F, .step = 3}, parameters.data(), gradient.data(), m.data(), v.data(), threads);
+        adam_step(n, {.lr = 0.01F, .step = 3}, nullptr, parameters.data(), gradient.data(), m.data(), v.data(), threads);
         return parameters;
     });
-    const double expected = sum_of_squares(n, start.data(), one_);
-    EXPECT_EQ(sum_of_squares(n, start.data(), Threads(2)), expected);
-    EXPECT_EQ(sum_of_squares(n, start.data(), Threads(3)), expected);
+    const double expected = squares(Threads(1), start);
+    EXPECT_EQ(squares(Threads(2), start), expected);
+    EXPECT_EQ(squares(Threads(3), start), expected);
 }
 
 }  // namespace

@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,10 @@ struct Place {
 /// A stream there. Skips the test, with the reason, where there is no such place: look at testing::Test::IsSkipped().
 [[nodiscard]] Stream stream_at(const Place& place, const Threads& threads);
 
+/// For messages.
+inline void PrintTo(const Place& place, std::ostream* out) {
+    *out << place.name;
+}
 inline std::string place_name(const testing::TestParamInfo<Place>& info) {
     return info.param.name;
 }
@@ -45,8 +51,9 @@ public:
     /// For reading and writing.
     template <class T>
     [[nodiscard]] T* out(std::vector<T>& values) {
+        const bool is_first = !lent_.contains(values.data());
         T* const lent = lend(values.data(), values.size());
-        if (stream_.is_cuda() && !values.empty()) {
+        if (is_first && stream_.is_cuda() && !values.empty()) {
             returns_.push_back([this, lent, &values] { stream_.download(std::span<const T>(lent, values.size()), std::span<T>(values)); });
         }
         return lent;
@@ -63,15 +70,27 @@ private:
         using Value = std::remove_const_t<T>;
         if (size == 0) return nullptr;
         if (!stream_.is_cuda()) return values;
+        if (const auto before = lent_.find(values); before != lent_.end()) return static_cast<T*>(before->second);
         auto memory = std::make_shared<Buffer<Value>>(stream_.allocate<Value>(size));
         stream_.upload(std::span<const Value>(values, size), memory->span());
         held_.push_back(memory);
+        lent_[values] = memory->data();
         return memory->data();
     }
 
     const Stream& stream_;
     std::vector<std::shared_ptr<void>> held_;
+    std::map<const void*, void*> lent_;  // a vector lent twice is one
     std::vector<std::function<void()>> returns_;
+};
+
+/// A kernel's two overloads, for tables of kernels.
+template <class... Arguments>
+struct OnEither {
+    void (*on_threads)(Arguments..., const Threads&);
+    void (*on_gpu)(Arguments..., const CudaStream&);
+    void operator()(Arguments... arguments, const Threads& threads) const { on_threads(arguments..., threads); }
+    void operator()(Arguments... arguments, const CudaStream& stream) const { on_gpu(arguments..., stream); }
 };
 
 /// kernel(loan, on) on the stream, with what it wrote given back.

@@ -6,16 +6,16 @@
 #include <gtest/gtest.h>
 
 #include "kernels/laws.hpp"
+#include "kernels/place.hpp"
 #include "kernels/reference.hpp"
 
 namespace silosum::kernels {
 namespace {
 
-class Pool2d : public EachIsa {
-protected:
-    Threads one_;
-};
-INSTANTIATE_TEST_SUITE_P(, Pool2d, testing::ValuesIn(usable_isas()), isa_test_name);
+class Pool2d : public EachPlace {};
+INSTANTIATE_TEST_SUITE_P(Each, Pool2d, testing::ValuesIn(places()), place_name);
+class Pool2dThreads : public EachIsa {};
+INSTANTIATE_TEST_SUITE_P(, Pool2dThreads, testing::ValuesIn(usable_isas()), isa_test_name);
 
 /// Tiled, with rest, padded, overlapping, with gaps; channels around the lengths of vectors.
 std::vector<PoolShape> shapes() {
@@ -60,9 +60,11 @@ struct Pooled {
     std::vector<float> y;
     std::vector<std::uint8_t> winner;
 };
-Pooled max_pool(const PoolShape& shape, const std::vector<float>& x, const Threads& threads) {
+Pooled max_pool(const PoolShape& shape, const std::vector<float>& x, const Stream& stream) {
     Pooled result{std::vector<float>(samples * shape.out_size()), std::vector<std::uint8_t>(samples * shape.out_size())};
-    max_pool_forward(shape, samples, x.data(), result.y.data(), result.winner.data(), threads);
+    run_on(stream, [&](Loan& loan, const auto& on) {
+        max_pool_forward(shape, samples, loan.in(x), loan.out(result.y), loan.out(result.winner), on);
+    });
     return result;
 }
 
@@ -77,7 +79,7 @@ TEST_P(Pool2d, MaximumAndItsFirstPlaceOverTheTapsInsideTheImage) {
             y[out] = x[in];
             winner[out] = static_cast<std::uint8_t>(tap);
         });
-        const Pooled pooled = max_pool(shape, x, one_);
+        const Pooled pooled = max_pool(shape, x, stream());
         ASSERT_EQ(pooled.y, y);
         ASSERT_EQ(pooled.winner, winner);
     }
@@ -88,7 +90,7 @@ TEST_P(Pool2d, NaNWinsWhereverItStands) {
     for (std::size_t pixel = 0; pixel < 16; ++pixel) {
         auto x = random_values(samples * shape.in_size(), 1);
         x[pixel * shape.channels + 3] = not_a_number;
-        const Pooled pooled = max_pool(shape, x, one_);
+        const Pooled pooled = max_pool(shape, x, stream());
         std::size_t bad = 0;
         for (const float value : pooled.y) bad += std::isnan(value) ? 1U : 0U;
         EXPECT_EQ(bad, 1U) << pixel;
@@ -99,7 +101,7 @@ TEST_P(Pool2d, MaximumsGradientGoesToTheWinners) {
     for (const PoolShape& shape : shapes()) {
         const auto x = random_values(samples * shape.in_size(), 2);
         const auto dy = random_values(samples * shape.out_size(), 3);
-        const Pooled pooled = max_pool(shape, x, one_);
+        const Pooled pooled = max_pool(shape, x, stream());
         auto relu_output = pooled.y;
         for (std::size_t i = 0; i < relu_output.size(); i += 3) relu_output[i] = 0;
         for (const bool with_relu : {false, true}) {
@@ -107,8 +109,11 @@ TEST_P(Pool2d, MaximumsGradientGoesToTheWinners) {
             for_each_tap(shape, [&](std::size_t out, std::size_t tap, std::size_t in) {
                 if (pooled.winner[out] == tap && (!with_relu || relu_output[out] > 0)) expected[in] += dy[out];
             });
+            const auto relu_or_none = with_relu ? relu_output : std::vector<float>();
             std::vector<float> dx(x.size(), not_a_number);  // must be overwritten
-            max_pool_backward(shape, samples, dy.data(), pooled.winner.data(), with_relu ? relu_output.data() : nullptr, dx.data(), one_);
+            run([&](Loan& loan, const auto& on) {
+                max_pool_backward(shape, samples, loan.in(dy), loan.in(pooled.winner), loan.in(relu_or_none), loan.out(dx), on);
+            });
             ASSERT_EQ(dx, expected);
         }
     }
@@ -129,11 +134,13 @@ TEST_P(Pool2d, BackwardIsTheSlopeOfForward) {
     for (const PoolShape& shape : {PoolShape{3, 5, 4, 2, 2, 0}, PoolShape{5, 5, 5, 3, 2, 1}}) {
         const auto x = random_values(samples * shape.in_size(), 4);
         const auto dy = random_values(samples * shape.out_size(), 5);
-        const Pooled pooled = max_pool(shape, x, one_);
+        const Pooled pooled = max_pool(shape, x, stream());
         std::vector<float> of_maximum(x.size());
         std::vector<float> of_average(x.size());
-        max_pool_backward(shape, samples, dy.data(), pooled.winner.data(), nullptr, of_maximum.data(), one_);
-        average_pool_backward(shape, samples, dy.data(), of_average.data(), one_);
+        run([&](Loan& loan, const auto& on) {
+            max_pool_backward(shape, samples, loan.in(dy), loan.in(pooled.winner), nullptr, loan.out(of_maximum), on);
+        });
+        run([&](Loan& loan, const auto& on) { average_pool_backward(shape, samples, loan.in(dy), loan.out(of_average), on); });
         const auto expected_maximum = slopes([&](const auto& at) { return pooled_sum(shape, at, dy, true); }, x);
         const auto expected_average = slopes([&](const auto& at) { return pooled_sum(shape, at, dy, false); }, x);
         for (std::size_t i = 0; i < x.size(); ++i) {
@@ -151,12 +158,12 @@ TEST_P(Pool2d, AverageCountsPaddingAsZeros) {
         const double share = 1.0 / static_cast<double>(shape.window * shape.window);
         for_each_tap(shape, [&](std::size_t out, std::size_t, std::size_t in) { expected[out].add(static_cast<double>(x[in]) * share); });
         std::vector<float> y(expected.size(), not_a_number);
-        average_pool_forward(shape, samples, x.data(), y.data(), one_);
+        run([&](Loan& loan, const auto& on) { average_pool_forward(shape, samples, loan.in(x), loan.out(y), on); });
         for (std::size_t i = 0; i < y.size(); ++i) expect_sum(expected[i], y[i], "average " + std::to_string(i));
     }
 }
 
-TEST_P(Pool2d, BitsDoNotDependOnThreads) {
+TEST_P(Pool2dThreads, BitsDoNotDependOnThreads) {
     const PoolShape shape{37, 28, 28, 3, 2, 1};  // large enough for three parts
     const auto x = random_values(samples * shape.in_size(), 7);
     const auto dy = random_values(samples * shape.out_size(), 8);

@@ -8,6 +8,7 @@
 #include "model/sequential.hpp"
 #include "support/model_case.hpp"
 #include "support/reference_model.hpp"
+#include "support/test_stream.hpp"
 
 namespace silosum {
 namespace {
@@ -89,8 +90,7 @@ protected:
     static constexpr std::size_t samples_count = 5;
 
     Gradient()
-        : threads_(1),
-          model_(GetParam().layers, GetParam().problem, "auto", threads_, samples_count),
+        : model_(GetParam().layers, GetParam().problem, "auto", test::stream(), samples_count),
           reference_(GetParam().layers, GetParam().problem),
           samples_(GetParam().problem, samples_count),
           dropout_(11, Purpose::dropout, 2, 7),
@@ -121,7 +121,6 @@ protected:
         return (reference_.loss(ahead, samples_.batch) - reference_.loss(behind, samples_.batch)) / (2 * h);
     }
 
-    Threads threads_;
     Sequential model_;
     ReferenceModel reference_;
     Samples samples_;

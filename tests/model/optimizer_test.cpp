@@ -22,8 +22,8 @@ std::vector<float> gradient_at(std::uint64_t step, std::size_t n) {
 /// Parameters after three steps from 1.
 std::vector<float> after_steps(const OptimizerSettings& settings, double lr, Optimizer* keep = nullptr) {
     std::vector<float> parameters(5, 1.0F);
-    Optimizer optimizer(settings, parameters.size());
-    for (std::uint64_t step = 0; step < 3; ++step) optimizer.step(lr, parameters, gradient_at(step, parameters.size()), one_thread);
+    Optimizer optimizer(settings, parameters.size(), one_thread);
+    for (std::uint64_t step = 0; step < 3; ++step) optimizer.step(lr, parameters, gradient_at(step, parameters.size()));
     if (keep != nullptr) *keep = std::move(optimizer);
     return parameters;
 }
@@ -59,10 +59,10 @@ TEST(Optimizer, AdamFollowsItsSpecification) {
 
 TEST(Optimizer, ClippingKeepsTheDirectionAndBoundsTheNorm) {
     std::vector<float> parameters(5, 0.0F);
-    Optimizer optimizer({.clip_norm = 0.5}, parameters.size());
+    Optimizer optimizer({.clip_norm = 0.5}, parameters.size(), one_thread);
     EXPECT_FALSE(optimizer.is_plain_sgd());
     const auto gradient = gradient_at(0, 5);
-    optimizer.step(1, parameters, gradient, one_thread);
+    optimizer.step(1, parameters, gradient);
     double norm = 0;
     for (const float value : parameters) norm += static_cast<double>(value) * static_cast<double>(value);
     EXPECT_NEAR(std::sqrt(norm), 0.5, 1e-6);
@@ -70,33 +70,33 @@ TEST(Optimizer, ClippingKeepsTheDirectionAndBoundsTheNorm) {
 
     const std::vector<float> small(5, 0.01F);
     std::vector<float> unclipped(5, 0.0F);
-    optimizer.step(1, unclipped, small, one_thread);
+    optimizer.step(1, unclipped, small);
     for (const float value : unclipped) EXPECT_EQ(value, -0.01F);
 }
 
 TEST(Optimizer, ResetIsANewStart) {
     for (const auto kind : {OptimizerSettings::Kind::sgd, OptimizerSettings::Kind::adam}) {
         const OptimizerSettings settings{.kind = kind, .momentum = 0.5};
-        Optimizer used({}, 0);
+        Optimizer used({}, 0, one_thread);
         const auto expected = after_steps(settings, 0.1, &used);
         EXPECT_EQ(used.steps(), 3U);
         used.reset();
         std::vector<float> again(5, 1.0F);
-        for (std::uint64_t step = 0; step < 3; ++step) used.step(0.1, again, gradient_at(step, 5), one_thread);
+        for (std::uint64_t step = 0; step < 3; ++step) used.step(0.1, again, gradient_at(step, 5));
         EXPECT_EQ(again, expected);
     }
 }
 
 TEST(Optimizer, StateCarriedOverContinuesTheRun) {
     const OptimizerSettings settings{.kind = OptimizerSettings::Kind::adam};
-    Optimizer used({}, 0);
+    Optimizer used({}, 0, one_thread);
     auto expected = after_steps(settings, 0.1, &used);
     auto parameters = expected;
-    Optimizer carried(settings, 5);
+    Optimizer carried(settings, 5, one_thread);
     for (std::size_t i = 0; i < used.vectors(); ++i) std::copy(used.vector(i).begin(), used.vector(i).end(), carried.vector(i).begin());
     carried.set_steps(used.steps());
-    used.step(0.1, expected, gradient_at(9, 5), one_thread);
-    carried.step(0.1, parameters, gradient_at(9, 5), one_thread);
+    used.step(0.1, expected, gradient_at(9, 5));
+    carried.step(0.1, parameters, gradient_at(9, 5));
     EXPECT_EQ(parameters, expected);
 }
 
@@ -104,7 +104,7 @@ TEST(Optimizer, KeepsOnlyTheStateItNeeds) {
     EXPECT_EQ(OptimizerSettings{}.state_vectors(), 0U);
     EXPECT_EQ(OptimizerSettings{.momentum = 0.1}.state_vectors(), 1U);
     EXPECT_EQ(OptimizerSettings{.kind = OptimizerSettings::Kind::adam}.state_vectors(), 2U);
-    EXPECT_EQ(Optimizer({.kind = OptimizerSettings::Kind::adam}, 100).memory_bytes(), 800U);
+    EXPECT_EQ(Optimizer({.kind = OptimizerSettings::Kind::adam}, 100, one_thread).memory_bytes(), 800U);
 }
 
 }  // namespace

@@ -383,7 +383,7 @@ TEST(Sequential, MemoryIsWhatWasEstimated) {
             Optimizer optimizer = model.make_optimizer(settings);
             model.train_step(samples.batch, optimizer, 0.1, Random(1, Purpose::dropout), 0);
             EXPECT_EQ(model.memory_bytes() + optimizer.memory_bytes(),
-                      Sequential::estimate_memory_bytes(layers_from(everything), colour, threads_count, 8, settings));
+                      Sequential::estimate_memory_bytes(layers_from(everything), colour, threads, 8, settings));
         }
     }
 }
