@@ -31,7 +31,7 @@ function(silosum_emulated_kernels name)
 endfunction()
 
 # silosum_ptx(name ARCH 75 SOURCES <absolute .cu files> [OPTIONS <more for nvcc>])
-# A target that makes one PTX file a source. Its property SILOSUM_PTX_FILES is what a test's environment variable SILOSUM_CUDA_PTX must hold;
+# A target that makes one PTX file a source, with the lines that messages name. Its property SILOSUM_PTX_FILES is what a test's environment variable SILOSUM_CUDA_PTX must hold;
 # the test needs add_dependencies(<its executable> name).
 function(silosum_ptx name)
   cmake_parse_arguments(PTX "" "ARCH" "SOURCES;OPTIONS" ${ARGN})
@@ -43,7 +43,7 @@ function(silosum_ptx name)
     add_custom_command(
       OUTPUT "${file}"
       COMMAND "${CMAKE_COMMAND}" -E make_directory "${CMAKE_CURRENT_BINARY_DIR}/${name}"
-      COMMAND "${SILOSUM_NVCC}" -ptx -std=c++20 -arch=compute_${PTX_ARCH} -I "${PROJECT_SOURCE_DIR}/src" -I "${PROJECT_SOURCE_DIR}"
+      COMMAND "${SILOSUM_NVCC}" -ptx -lineinfo -std=c++20 -arch=compute_${PTX_ARCH} -I "${PROJECT_SOURCE_DIR}/src" -I "${PROJECT_SOURCE_DIR}"
               ${PTX_OPTIONS} -MD -MF "${file}.d" -o "${file}" "${source}"
       DEPENDS "${source}"  # not MAIN_DEPENDENCY: the source would not be compiled as C++ any more
       DEPFILE "${file}.d"

@@ -57,8 +57,8 @@ Block& block();
 /// The thread that calls; fails outside a kernel.
 Thread& running_thread(const char* what);
 
-/// Appends the threads to those that can run, shuffled as the seed says.
-void make_runnable(std::vector<unsigned>& numbers);
+/// Appends the threads to those that can run.
+void make_runnable(const std::vector<unsigned>& numbers);
 
 /// The running thread waits: returns when it has been made runnable and its turn has come.
 void wait_for_turn(Thread& thread);

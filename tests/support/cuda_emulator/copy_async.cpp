@@ -32,10 +32,8 @@ std::map<unsigned, Copies> copies_of;
 void copy_async(void* to_shared, const void* from_global, std::size_t bytes, Where where) {
     const Thread& self = running_thread("an asynchronous copy");
     const auto aligned = [=](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % bytes == 0; };
-    if (bytes != 4 && bytes != 8 && bytes != 16)
-        fail("copy_async of " + std::to_string(bytes) + " bytes at " + place(where) + ": only 4, 8 or 16");
-    if (!aligned(to_shared) || !aligned(from_global))
-        fail("misaligned: copy_async of " + std::to_string(bytes) + " bytes at " + place(where));
+    if (bytes != 4 && bytes != 8 && bytes != 16) fail("copy_async of ", bytes, " bytes at ", where, ": only 4, 8 or 16");
+    if (!aligned(to_shared) || !aligned(from_global)) fail("misaligned: copy_async of ", bytes, " bytes at ", where);
     const std::uint32_t site = checker::site_of(where);
     checker::access(from_global, bytes, checker::Kind::read, site);
     checker::access(to_shared, bytes, checker::Kind::write, site);
@@ -64,8 +62,7 @@ void require_copies_waited_for(const Thread& thread) {
     const auto own = copies_of.find(thread.number);
     if (own == copies_of.end()) return;
     if (!own->second.under_way.empty()) {
-        fail("thread " + std::to_string(thread.number) + " returns without a wait for its copy_async at " +
-             place(own->second.under_way.front().where));
+        fail("thread ", thread.number, " returns without a wait for its copy_async at ", own->second.under_way.front().where);
     }
     copies_of.erase(own);
 }

@@ -1,5 +1,5 @@
-// Every thread of a block is a fibre that runs until it waits or returns; the next one is the first of those that can run. With a seed, the
-// order in which blocks begin, threads begin and threads wake is shuffled.
+// Every thread of a block is a fibre that runs until it waits or returns; the next one is the first of those that can run or, with a seed,
+// any of them. A seed also shuffles the blocks.
 #include "scheduler.hpp"
 
 #include <algorithm>
@@ -27,11 +27,16 @@ struct {
     FibrePool& fibres = *new FibrePool(run_threads);
 } device;
 
-void shuffle(std::vector<unsigned>& numbers) {
-    if (device.seed != 0) std::shuffle(numbers.begin(), numbers.end(), device.random);
+// The thread that is to run next; null if none can.
+Thread* next_thread() {
+    Block& own = device.block;
+    if (own.next == own.runnable.size()) return nullptr;
+    if (device.seed != 0) std::swap(own.runnable[own.next], own.runnable[own.next + device.random() % (own.runnable.size() - own.next)]);
+    return &own.threads[own.runnable[own.next]];
 }
 
 void select(Thread& thread) {
+    ++device.block.next;
     device.block.running = &thread;
     threadIdx = thread.index;
     checker::thread_runs(thread.number, thread.fibre->stack());
@@ -43,7 +48,8 @@ void run_thread() {
     try {
         device.launch->run(device.launch->call.get());
     } catch (const std::exception& error) {
-        fail(std::string("a thread threw: ") + error.what());
+        checker::pause();
+        if (device.block.error.empty()) device.block.error = std::string("a thread threw: ") + error.what();
     }
     checker::pause();
     require_copies_waited_for(thread);
@@ -58,9 +64,8 @@ void run_threads(Fibre& self) {
     Block& own = device.block;
     for (;;) {
         run_thread();
-        Thread* next = own.next < own.runnable.size() ? &own.threads[own.runnable[own.next]] : nullptr;
-        if (next != nullptr && next->state == State::fresh && own.error.empty()) {
-            ++own.next;
+        Thread* next = own.error.empty() ? next_thread() : nullptr;
+        if (next != nullptr && next->state == State::fresh) {
             next->fibre = &self;
             select(*next);
         } else {
@@ -109,11 +114,10 @@ void prepare_threads() {
 void run_block() {
     Block& own = device.block;
     prepare_threads();
-    while (own.error.empty() && own.next < own.runnable.size()) {
-        Thread& thread = own.threads[own.runnable[own.next++]];
-        if (thread.state == State::fresh) thread.fibre = &device.fibres.take();
-        select(thread);
-        thread.fibre->enter();
+    for (Thread* thread = next_thread(); thread != nullptr && own.error.empty(); thread = next_thread()) {
+        if (thread->state == State::fresh) thread->fibre = &device.fibres.take();
+        select(*thread);
+        thread->fibre->enter();
     }
     if (own.error.empty() && own.alive != 0) own.error = describe_deadlock();
     own.running = nullptr;
@@ -124,7 +128,7 @@ std::vector<unsigned> order_of_blocks(unsigned count) {
     if (device.seed == 0) return order;
     order.resize(count);
     for (unsigned i = 0; i < count; ++i) order[i] = i;
-    shuffle(order);
+    std::shuffle(order.begin(), order.end(), device.random);
     return order;
 }
 
@@ -149,13 +153,12 @@ bool kernel_is_running() {
 }
 
 Thread& running_thread(const char* what) {
-    if (device.block.running == nullptr) fail(std::string(what) + " outside a kernel");
+    if (device.block.running == nullptr) fail(std::string_view(what), " outside a kernel");
     return *device.block.running;
 }
 
-void make_runnable(std::vector<unsigned>& numbers) {
+void make_runnable(const std::vector<unsigned>& numbers) {
     Block& own = device.block;
-    shuffle(numbers);
     // Those that had their turn go, now and then, so that a long kernel does not collect them.
     if (own.next > 4096) {
         own.runnable.erase(own.runnable.begin(), own.runnable.begin() + static_cast<std::ptrdiff_t>(own.next));
@@ -168,11 +171,12 @@ void wait_for_turn(Thread& thread) {
     thread.fibre->leave();
 }
 
-void fail(const std::string& message) {
+void stop(std::string&& message) {
     checker::pause();
     Thread* running = device.block.running;
     if (running == nullptr) throw Error(message);
-    if (device.block.error.empty()) device.block.error = message;
+    if (device.block.error.empty()) device.block.error = std::move(message);
+    std::string().swap(message);
     running->fibre->leave();  // for good: run_grid begins all fibres again
     __builtin_unreachable();
 }

@@ -88,8 +88,7 @@ void give_results(Thread* warp, std::uint32_t lanes) {
         if (!is_shuffle(operation)) continue;
         const unsigned source = source_lane(request, lane);
         if ((lanes >> source & 1) == 0) {
-            fail("shuffle at " + place(request.where) + ": lane " + std::to_string(lane) + " reads lane " + std::to_string(source) +
-                 ", which is not in its mask");
+            fail("shuffle at ", request.where, ": lane ", lane, " reads lane ", source, ", which is not in its mask");
         }
         warp[lane].result = warp[source].request.value;
     }
@@ -100,7 +99,7 @@ void require_same(const Thread* warp, std::uint32_t lanes, const WarpRequest& la
         if ((lanes >> lane & 1) == 0) continue;
         const WarpRequest& other = warp[lane].request;
         if (other.mask != last.mask || other.operation != last.operation || !other.where.is_same_as(last.where)) {
-            fail("lanes of one warp meet at different operations or masks: " + place(other.where) + " and " + place(last.where));
+            fail("lanes of one warp meet at different operations or masks: ", other.where, " and ", last.where);
         }
     }
 }
@@ -112,14 +111,13 @@ std::uint64_t warp_exchange(WarpOp operation, unsigned mask, std::uint64_t value
     Thread& self = running_thread("a warp operation");
     Warp& warp = block().warps[self.warp()];
     Thread* threads = &self - self.lane();
-    if ((mask >> self.lane() & 1) == 0) fail("warp operation at " + place(where) + ": the calling lane is not in its mask");
+    if ((mask >> self.lane() & 1) == 0) fail("warp operation at ", where, ": the calling lane is not in its mask");
     if (width < 1 || width > 32 || !std::has_single_bit(static_cast<unsigned>(width))) {
-        fail("shuffle at " + place(where) + ": its width is " + std::to_string(width) + ", not a power of two up to 32");
+        fail("shuffle at ", where, ": its width is ", width, ", not a power of two up to 32");
     }
     const std::uint32_t lanes = mask & warp.lanes;  // a last warp may have fewer: the hardware ignores those that never were
     if ((lanes & warp.returned) != 0) {
-        fail("warp operation at " + place(where) + " waits for lane " + std::to_string(std::countr_zero(lanes & warp.returned)) +
-             ", which has returned");
+        fail("warp operation at ", where, " waits for lane ", std::countr_zero(lanes & warp.returned), ", which has returned");
     }
     self.request = {operation, mask, value, operand, width, where};
     self.state = State::at_warp_operation;

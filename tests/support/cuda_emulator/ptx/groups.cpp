@@ -6,7 +6,7 @@ namespace emulator::ptx {
 namespace {
 
 void block_barrier(Machine& m, const Instruction& i) {
-    if (m.get<std::uint32_t>(i.slots[0]) != 0) fail("barrier other than 0 at " + place(place_of(m, i)) + ": not supported");
+    if (m.get<std::uint32_t>(i.slots[0]) != 0) fail("barrier other than 0 at ", place_of(m, i), ": not supported");
     sync_threads(0, place_of(m, i));
 }
 // slots: result, barrier, predicate.
@@ -126,7 +126,7 @@ void refuse_active_mask(Decoder& d) {
 }
 
 void trap(Machine& m, const Instruction& i) {
-    fail("a thread came to a trap at " + place(place_of(m, i)));
+    fail("a thread came to a trap at ", place_of(m, i));
 }
 void decode_trap(Decoder& d) {
     d.out.run = trap;

@@ -98,8 +98,7 @@ void begin_kernel(const Function& kernel, const unsigned char* arguments, std::s
 bool run_function(const Function& function, unsigned char* formal) {
     const std::size_t slot_bytes = rounded(function.slots * sizeof(std::uint64_t)), parameter_bytes = rounded(function.parameter_bytes);
     const std::size_t frame_bytes = slot_bytes + parameter_bytes + function.local_bytes + 16;
-    if (frame_bytes > most_frame_bytes)
-        fail("PTX function " + function.name + " needs a frame of " + std::to_string(frame_bytes) + " bytes");
+    if (frame_bytes > most_frame_bytes) fail("PTX function ", function.name, " needs a frame of ", frame_bytes, " bytes");
     auto* frame = static_cast<unsigned char*>(__builtin_alloca_with_align(frame_bytes, 128));
     Machine machine{reinterpret_cast<std::uint64_t*>(frame), frame + slot_bytes};
     std::memcpy(machine.parameters, formal, function.formal_bytes);
@@ -130,14 +129,14 @@ void branch(Machine& m, const Instruction& i) {
 void branch_by_table(Machine& m, const Instruction& i) {
     const auto& table = m.function->branch_tables[i.extra];
     const auto row = m.get<std::uint32_t>(i.slots[0]);
-    if (row >= table.size()) fail("a branch beyond its table at " + place(m.function->places[i.place]));
+    if (row >= table.size()) fail("a branch beyond its table at ", m.function->places[i.place]);
     m.next = m.function->code.data() + table[row];
 }
 
 void call(Machine& m, const Instruction& i) {
     const Call& call = m.function->calls[i.extra];
     const Function& callee = *call.function;
-    if (!callee.is_defined) fail("a call of a function without a body at " + place(m.function->places[i.place]));
+    if (!callee.is_defined) fail("a call of a function without a body at ", m.function->places[i.place]);
     auto* formal = static_cast<unsigned char*>(__builtin_alloca_with_align(callee.formal_bytes + 1, 128));
     for (std::size_t n = 0; n < call.arguments.size(); ++n) {
         std::memcpy(formal + callee.parameters.at(n).offset, m.parameters + call.arguments[n].offset, callee.parameters[n].bytes);

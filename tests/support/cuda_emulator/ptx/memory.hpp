@@ -27,7 +27,7 @@ const Where& place_of(const Machine& m, const Instruction& i);
 inline void check_access(const Machine& m, const Instruction& i, const void* address, std::size_t bytes, checker::Kind kind) {
     checker::access(address, bytes, kind, i.site);
     if (reinterpret_cast<std::uintptr_t>(address) % bytes != 0) {
-        fail("misaligned: " + std::to_string(bytes) + " bytes at " + place(place_of(m, i)));
+        fail("misaligned: ", bytes, " bytes at ", place_of(m, i));
     }
 }
 
