@@ -1,8 +1,5 @@
 # Kernel files without a GPU: as C++ on the emulator of the tests, and as the PTX that nvcc makes of them.
 
-# Where nvcc is; empty without it. It runs on machines that have no GPU.
-find_program(SILOSUM_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
-
 # silosum_emulated_kernels(name SOURCES <absolute .cu files> [CHECKED])
 # The objects of the kernel files compiled as C++, for the emulator (objects, as functions that are weak draw nothing out of an archive). CHECKED: with every load and store checked, which needs the
 # target cuda_emulator_checked (no tree that has sanitizers has it). LANGUAGE belongs to a source in one directory, so the directory that
@@ -43,7 +40,7 @@ function(silosum_ptx name)
     add_custom_command(
       OUTPUT "${file}"
       COMMAND "${CMAKE_COMMAND}" -E make_directory "${CMAKE_CURRENT_BINARY_DIR}/${name}"
-      COMMAND "${SILOSUM_NVCC}" -ptx -lineinfo -std=c++20 -arch=compute_${PTX_ARCH} -I "${PROJECT_SOURCE_DIR}/src" -I "${PROJECT_SOURCE_DIR}"
+      COMMAND "${SILOSUM_NVCC}" -ptx -lineinfo -fmad=false -std=c++20 -arch=compute_${PTX_ARCH} -I "${PROJECT_SOURCE_DIR}/src" -I "${PROJECT_SOURCE_DIR}"
               ${PTX_OPTIONS} -MD -MF "${file}.d" -o "${file}" "${source}"
       DEPENDS "${source}"  # not MAIN_DEPENDENCY: the source would not be compiled as C++ any more
       DEPFILE "${file}.d"

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "device/cuda_stream.hpp"
+
 namespace silosum::kernels {
 
 struct EncodeSettings {
@@ -45,5 +47,17 @@ void add_scaled(std::size_t n, double rate, const double* mean, float* x);
 
 /// Largest |local - global| over the vector, 0 for n = 0; NaN or Inf when any difference is not finite.
 [[nodiscard]] double largest_difference(std::size_t n, const float* local, const float* global);
+
+// On a GPU: the same, with pointers to its memory, in the order of the stream; nothing waits. *count += what encode() counts (Store::stream
+// writes); *largest is overwritten.
+SILOSUM_CUDA_ONLY void encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
+                              std::uint32_t* words, EncodeCount* count, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
+                              std::uint64_t* words, EncodeCount* count, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void decode_mean(std::size_t n, const std::uint32_t* words, double unit, double divisor, double* mean, double* largest,
+                                   const CudaStream& stream);
+SILOSUM_CUDA_ONLY void decode_mean(std::size_t n, const std::uint64_t* words, double unit, double divisor, double* mean, double* largest,
+                                   const CudaStream& stream);
+SILOSUM_CUDA_ONLY void add_scaled(std::size_t n, double rate, const double* mean, float* x, const CudaStream& stream);
 
 }  // namespace silosum::kernels

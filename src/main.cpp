@@ -13,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "base/version.hpp"
+#include "commands/devices.hpp"
 #include "commands/evaluate.hpp"
 #include "commands/export.hpp"
 #include "commands/inspect.hpp"
@@ -42,6 +43,7 @@ const std::array verbs{
     Verb{"evaluate", "measure a model on shards", run_evaluate},
     Verb{"predict", "write a model's predictions for a shard", run_predict},
     Verb{"export", "write a model in another format", run_export},
+    Verb{"devices", "show the GPUs that training can use", run_devices},
     Verb{"keygen", "make a silo's key for secure sums", run_keygen},
 };
 

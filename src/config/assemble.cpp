@@ -157,7 +157,7 @@ Parameters first_parameters(const RunConfig& config, const Sequential& network, 
     }
 }
 
-Assembly assemble(const Communicator& world, const RunConfig& config, const Threads& threads, bool is_resumed) {
+Assembly assemble(const Communicator& world, const RunConfig& config, const DeviceChoice& device, bool is_resumed) {
     const auto isa = agree_on_isa(world, config.run.isa);
     const auto files = files_on_all(world, config.data);
     std::vector<Silo> silos;
@@ -182,7 +182,7 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
     succeed_on_all(world, [&] {
         layers = layers_for(config.model, census.problem);
         trainer.emplace(layers, census.problem, config.model.loss, config.local, config.data.drop_last, config.run.seed, config.run.rounds,
-                        largest_batch, threads);
+                        largest_batch, device.stream);
         if (!weights.empty()) trainer->network().set_class_weights(weights);
     });
     std::optional<Selection> selection;
@@ -211,7 +211,10 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
                             .feature_names = census.feature_names,
                             .class_weights = weights};
     Parameters global = first_model_on_all(world, config, trainer->network(), assembly.description, *exchange, is_resumed);
-    assembly.identity = {.configuration = config.identity(), .layout = global.layout.text(), .isa = kernels::to_string(isa), .silos = {}};
+    assembly.identity = {.configuration = config.identity(),
+                         .layout = global.layout.text(),
+                         .isa = device.kind.empty() ? kernels::to_string(isa) : device.kind + ", " + kernels::to_string(isa),
+                         .silos = {}};
     for (const auto& silo : census.silos) assembly.identity.silos.emplace_back(silo.name, silo.fingerprint);
     assembly.common_test = std::move(common_test);
     assembly.federation = std::make_unique<Federation>(Federation{.world = world,

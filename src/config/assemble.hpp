@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "comm/mpi.hpp"
+#include "config/device_choice.hpp"
 #include "config/run_config.hpp"
 #include "federation/federation.hpp"
 #include "kernels/isa.hpp"
@@ -15,7 +16,7 @@
 
 namespace silosum {
 
-/// A federation ready for its first round, with what describes it. Refers to `threads` and the communicator.
+/// A federation ready for its first round, with what describes it. Refers to the communicator and to what `device` refers to.
 struct Assembly {
     std::unique_ptr<Federation> federation;
     ModelDescription description;  // of the model to be trained, round 0
@@ -37,6 +38,6 @@ kernels::Isa agree_on_isa(const Communicator& world, const std::string& name);
 
 /// Collective. Shards, features, network, initial or given model, exchange, algorithm. No observers yet. is_resumed: a checkpoint will
 /// replace the model, so that run.warm_start need not be there any more.
-[[nodiscard]] Assembly assemble(const Communicator& world, const RunConfig& config, const Threads& threads, bool is_resumed = false);
+[[nodiscard]] Assembly assemble(const Communicator& world, const RunConfig& config, const DeviceChoice& device, bool is_resumed = false);
 
 }  // namespace silosum

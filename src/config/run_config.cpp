@@ -35,6 +35,12 @@ void RunSettings::add_to(Options& options) {
                 return std::string(error.what());
             }
         });
+    options
+        .add("run.device", &device, "auto",
+             "Where silos train: cpu, cuda (a GPU, shared out over the ranks of a machine), or auto: GPUs where every rank sees one. Bits "
+             "are "
+             "equal within one kind of device.")
+        .one_of({"auto", "cpu", "cuda"});
     options.add("run.progress", &progress, "auto", "One live line, plain lines, or nothing; auto: live on a terminal, else lines.")
         .one_of({"auto", "live", "lines", "none"});
     options.add("run.warm_start", &warm_start, "", "Model file (.h5 or .safetensors) to start from instead of random values.").path();
@@ -69,6 +75,7 @@ std::string RunConfig::identity() const {
                                      "run.overwrite",
                                      "run.threads",
                                      "run.isa",
+                                     "run.device",
                                      "run.progress",
                                      "run.warm_start",
                                      "eval",

@@ -26,6 +26,7 @@ struct RunSettings {
     bool overwrite = false;
     std::uint64_t threads = 1;
     std::string isa;
+    std::string device;
     std::string progress;
     std::string warm_start;
 

@@ -9,6 +9,7 @@
 #endif
 
 #include <cstddef>
+#include <string>
 #include <utility>
 
 #include "device/cuda_stream.hpp"
@@ -18,6 +19,8 @@ namespace silosum::cuda {
 
 /// Throws RuntimeError with the runtime's name and text of `status`, unless it is cudaSuccess.
 void check(cudaError_t status, Where where = Where::current());
+/// Throws RuntimeError. (nvcc cannot read the headers of base/error.hpp.)
+[[noreturn]] void fail(const std::string& message);
 
 struct Grid {
     dim3 blocks;

@@ -17,6 +17,10 @@ void check(cudaError_t status, Where where) {
         fmt::format("CUDA: {} ({}) at {}:{}{}", cudaGetErrorString(status), cudaGetErrorName(status), where.file, where.line, hint));
 }
 
+void fail(const std::string& message) {
+    throw RuntimeError(message);
+}
+
 }  // namespace cuda
 
 using cuda::check;

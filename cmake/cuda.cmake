@@ -1,0 +1,54 @@
+# The CUDA kernels for real GPUs: silosum_cuda, a library of objects that an executable links itself (its functions are weak elsewhere,
+# and weak functions draw nothing out of an archive). No such target where the build has no CUDA.
+
+# Where nvcc is; empty without it. It compiles on machines that have no GPU.
+find_program(SILOSUM_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
+
+if(SILOSUM_CUDA STREQUAL "AUTO" AND NOT SILOSUM_NVCC)
+  message(STATUS "No CUDA: nvcc is not found (set CUDA_HOME, or SILOSUM_CUDA=ON to make that an error)")
+  return()
+endif()
+if(NOT SILOSUM_CUDA)
+  return()
+endif()
+if(NOT SILOSUM_NVCC)
+  message(FATAL_ERROR "SILOSUM_CUDA is ON, but nvcc is not found: put it on PATH, set CUDA_HOME, or configure with -DSILOSUM_CUDA=OFF")
+endif()
+
+set(CMAKE_CUDA_COMPILER "${SILOSUM_NVCC}")
+if(NOT CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90-real 100-real 100-virtual)
+endif()
+enable_language(CUDA)
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12)
+  message(FATAL_ERROR "CUDA ${CMAKE_CUDA_COMPILER_VERSION} is too old, 12 is needed: use another nvcc, or configure with -DSILOSUM_CUDA=OFF")
+endif()
+find_package(CUDAToolkit REQUIRED)
+# CMake 3.25 does not know that nvcc has C++20; later ones do.
+if(NOT DEFINED CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
+set(CMAKE_CUDA_STANDARD 20)
+
+file(GLOB cuda_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kernels/*_cuda.cu")
+add_library(silosum_cuda OBJECT ${cuda_sources} src/device/cuda_runtime.cpp)
+target_include_directories(silosum_cuda PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}")
+target_link_libraries(silosum_cuda PUBLIC CUDA::cudart_static PRIVATE fmt::fmt)
+# Not contracted: bits must not depend on the architecture more than they have to. A kernel that spills registers, or keeps an array in
+# local memory, fails the build, and so does one that computes in double outside the files that mean to.
+target_compile_options(silosum_cuda PRIVATE
+  $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false -Xptxas=-v,--warn-on-spills,--warn-on-local-memory-usage,--warning-as-error -Xcompiler=-Wall,-Wextra>)
+set(files_with_doubles fixed_point loss masked_words norm optimizer_step)
+foreach(source IN LISTS cuda_sources)
+  cmake_path(GET source STEM family)
+  string(REPLACE "_cuda" "" family "${family}")
+  if(NOT family IN_LIST files_with_doubles)
+    set_source_files_properties("${source}" PROPERTIES COMPILE_OPTIONS "-Xptxas=--warn-on-double-precision-use")
+  endif()
+endforeach()
+# What ptxas says of registers and shared memory is kept beside each object; tests/cuda compares it with the table in docs/gpu.md.
+if(SILOSUM_CCACHE)
+  set(launcher "${SILOSUM_CCACHE}")
+endif()
+set_target_properties(silosum_cuda PROPERTIES CUDA_COMPILER_LAUNCHER "${PROJECT_SOURCE_DIR}/cmake/keep_messages.sh;${launcher}")

@@ -1,0 +1,25 @@
+// Which device each rank trains on.
+#pragma once
+
+#include <string>
+
+#include "comm/mpi.hpp"
+#include "device/stream.hpp"
+
+namespace silosum {
+
+struct DeviceChoice {
+    Stream stream;
+    std::string kind;  // what the bits of a run depend on, the same on all ranks: "" for the processor, "cuda sm_90" for GPUs
+    std::string note;  // for people; may be empty
+};
+
+/// Collective. run.device = cpu, cuda or auto; auto takes GPUs where every rank sees one. The ranks of a machine share its GPUs in the
+/// order of their ranks. Throws the same AgreedError on all ranks where one cannot have what was asked for. `threads` must outlive the
+/// stream.
+[[nodiscard]] DeviceChoice choose_device(const Communicator& world, const std::string& device, const Threads& threads);
+
+/// Why this process has no GPU; empty where it has one.
+[[nodiscard]] std::string why_no_gpu();
+
+}  // namespace silosum
