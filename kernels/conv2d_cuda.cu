@@ -84,6 +84,8 @@ struct GradientPatches {
     }
 };
 
+constexpr unsigned block = 256;
+
 /// Sums over one part of the pixels.
 struct StorePart {
     float* parts;
@@ -93,7 +95,7 @@ struct StorePart {
     }
 };
 
-__global__ void add_parts_kernel(const float* __restrict__ parts, int count, int rows, int columns, gemm::StoreWeights store) {
+__global__ void __launch_bounds__(block) add_parts_kernel(const float* __restrict__ parts, int count, int rows, int columns, gemm::StoreWeights store) {
     const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
     if (i >= rows * columns) return;
     float sum = 0.0F;
@@ -102,7 +104,7 @@ __global__ void add_parts_kernel(const float* __restrict__ parts, int count, int
 }
 
 /// One value of the flipped weights a thread; see conv2d_flip in conv2d.cpp.
-__global__ void flip_kernel(const float* __restrict__ packed, float* __restrict__ flipped, int in_channels, int out_channels, int kernel_size,
+__global__ void __launch_bounds__(block) flip_kernel(const float* __restrict__ packed, float* __restrict__ flipped, int in_channels, int out_channels, int kernel_size,
                             int total) {
     const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
     if (i >= total) return;
@@ -113,7 +115,7 @@ __global__ void flip_kernel(const float* __restrict__ packed, float* __restrict_
     flipped[i] = channel < in_channels ? packed[from] : 0.0F;
 }
 
-__global__ void pad_kernel(const float* __restrict__ x, float* __restrict__ padded, int height, int row, int side, int border,
+__global__ void __launch_bounds__(block) pad_kernel(const float* __restrict__ x, float* __restrict__ padded, int height, int row, int side, int border,
                            std::size_t total) {
     const std::size_t i = static_cast<std::size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
     if (i >= total) return;
@@ -124,8 +126,6 @@ __global__ void pad_kernel(const float* __restrict__ x, float* __restrict__ padd
     const bool inside = column >= 0 && column < row && y >= 0 && y < height;
     padded[i] = inside ? x[(line / padded_height * height + static_cast<std::size_t>(y)) * row + static_cast<std::size_t>(column)] : 0.0F;
 }
-
-constexpr unsigned block = 256;
 
 /// Output pixels that one block of the weights' gradient adds up: a function of the sum's length alone, so that its bits are too.
 std::size_t part_of(std::size_t pixels) {

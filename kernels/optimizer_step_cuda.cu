@@ -64,7 +64,7 @@ __global__ void __launch_bounds__(block_threads) add_sums_kernel(int blocks, con
     if (threadIdx.x == 0) *sum = own;
 }
 
-__global__ void clip_scale_kernel(const double* sum_of_squares, double largest_norm, float* scale) {
+__global__ void __launch_bounds__(1) clip_scale_kernel(const double* sum_of_squares, double largest_norm, float* scale) {
     const double norm = sqrt(*sum_of_squares);
     *scale = norm > largest_norm ? static_cast<float>(largest_norm / norm) : 1.0F;
 }

@@ -26,7 +26,8 @@ struct Place {
 };
 
 [[nodiscard]] std::vector<Place> places();
-/// A stream there. Skips the test, with the reason, where there is no such place: look at testing::Test::IsSkipped().
+/// Why tests cannot run there and are skipped; empty where they can.
+[[nodiscard]] std::string why_not(const Place& place);
 [[nodiscard]] Stream stream_at(const Place& place, const Threads& threads);
 
 /// For messages.
@@ -104,7 +105,10 @@ void run_on(const Stream& stream, const Kernel& kernel) {
 /// Runs the tests of a suite once at each place.
 class EachPlace : public testing::TestWithParam<Place> {
 protected:
-    void SetUp() override { stream_.emplace(stream_at(GetParam(), threads_)); }
+    void SetUp() override {
+        if (const std::string reason = why_not(GetParam()); !reason.empty()) GTEST_SKIP() << reason;
+        stream_.emplace(stream_at(GetParam(), threads_));
+    }
     void TearDown() override { use_isa(best_isa()); }
 
     [[nodiscard]] const Stream& stream() const { return *stream_; }

@@ -9,6 +9,10 @@ std::vector<Place> places() {
     return result;
 }
 
+std::string why_not(const Place& /*place*/) {
+    return "";
+}
+
 Stream stream_at(const Place& place, const Threads& threads) {
     use_isa(*place.isa);
     return threads;
