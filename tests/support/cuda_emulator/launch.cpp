@@ -37,7 +37,7 @@ void check_pointers(const Launch& launch, int device) {
     }
 }
 
-// A graph may outlive the buffers that its kernels were captured with.
+// A graph may outlive the buffers that its kernels were captured with, and a stream may overtake the one that allocates.
 void check_pointers_again(const Launch& launch) {
     for (const auto& [index, address] : launch.pointers) {
         if (address != nullptr && !is_allocated(address)) {
