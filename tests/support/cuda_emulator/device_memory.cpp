@@ -16,7 +16,7 @@
 namespace emulator {
 namespace {
 
-constexpr std::size_t arena_bytes = std::size_t{64} << 30;  // of addresses; pages come when they are touched
+constexpr std::size_t arena_bytes = std::size_t{16} << 30;  // of addresses; pages come when they are touched
 constexpr std::size_t gap = 256;                            // behind each allocation, where nobody may write
 constexpr std::size_t page = 4096;
 
