@@ -56,7 +56,7 @@ for preset in "${presets[@]}"; do
     case $preset in
         asan)
             build asan unit_tests mpi_tests
-            run_tests asan --label-regex 'unit|mpi'
+            run_tests asan --label-regex 'unit|mpi|cuda_emulated'
             ;;
         tsan)
             build tsan threads_tests
@@ -68,7 +68,7 @@ for preset in "${presets[@]}"; do
             ;;
         *)
             build "$preset"
-            if [[ $quick == yes ]]; then run_tests "$preset" --label-regex 'unit|mpi'; else run_tests "$preset"; fi
+            if [[ $quick == yes ]]; then run_tests "$preset" --label-regex 'unit|mpi|cuda_emulated'; else run_tests "$preset"; fi
             ;;
     esac
 done

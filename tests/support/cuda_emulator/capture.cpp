@@ -58,7 +58,7 @@ cudaError_t add_node(CUstream_st& stream, std::function<void()> run) {
     return cudaSuccess;
 }
 
-cudaError_t join_capture(CUstream_st& stream, const EventState& event) {
+cudaError_t join_capture(CUstream_st& stream, const CUevent_st& event) {
     if (event.capture == nullptr) {
         stream.capture->invalid = true;
         return cudaErrorStreamCaptureIsolation;

@@ -25,7 +25,7 @@ struct Capture {
 cudaError_t add_node(CUstream_st& stream, std::function<void()> run);
 
 /// The stream waits for an event, and one of them or both are captured.
-cudaError_t join_capture(CUstream_st& stream, const EventState& event);
+cudaError_t join_capture(CUstream_st& stream, const CUevent_st& event);
 
 /// For calls that are not allowed while anything is captured: cudaSuccess, or `error` and the captures are broken.
 cudaError_t refuse_while_capturing(cudaError_t error);

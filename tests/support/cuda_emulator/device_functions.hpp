@@ -236,15 +236,13 @@ inline unsigned long long __brevll(unsigned long long x) {
     return static_cast<unsigned long long>(__brev(static_cast<unsigned>(x))) << 32 | __brev(static_cast<unsigned>(x >> 32));
 }
 
-/// Four bytes picked from the eight of (b, a) by the nibbles of `selector`; a nibble's top bit asks for the byte's sign instead.
+/// Four bytes picked from the eight of (b, a) by the lower three bits of the selector's nibbles.
 inline unsigned __byte_perm(unsigned a, unsigned b, unsigned selector) {
     const std::uint64_t bytes = std::uint64_t{b} << 32 | a;
     unsigned result = 0;
     for (unsigned n = 0; n < 4; ++n) {
-        const unsigned pick = selector >> 4 * n & 15;
-        unsigned byte = static_cast<unsigned>(bytes >> 8 * (pick & 7)) & 0xff;
-        if ((pick & 8) != 0) byte = (byte & 0x80) != 0 ? 0xff : 0;
-        result |= byte << 8 * n;
+        const unsigned pick = selector >> 4 * n & 7;
+        result |= (static_cast<unsigned>(bytes >> 8 * pick) & 0xff) << 8 * n;
     }
     return result;
 }

@@ -16,7 +16,7 @@
 namespace emulator {
 namespace {
 
-constexpr std::size_t arena_bytes = std::size_t{64} << 30;  // of addresses; pages come when they are touched
+constexpr std::size_t arena_bytes = std::size_t{16} << 30;  // of addresses; pages come when they are touched
 constexpr std::size_t gap = 256;                            // behind each allocation, where nobody may write
 constexpr std::size_t page = 4096;
 
@@ -149,9 +149,10 @@ bool is_device_memory(const void* address, std::size_t bytes) {
     return found != arena().allocations.end() && static_cast<const char*>(address) + bytes <= found->first + found->second.bytes;
 }
 
-bool is_allocated(const void* address) {
+bool is_usable(const void* address) {
     const auto found = at_or_before(address);
-    return found != arena().allocations.end() && static_cast<const char*>(address) < found->first + found->second.bytes;
+    return found != arena().allocations.end() && found->second.usable &&
+           static_cast<const char*>(address) < found->first + found->second.bytes;
 }
 
 int device_of(const void* address) {

@@ -20,8 +20,8 @@ void release(void* address);
 
 /// True if the bytes lie in one allocation that takes work.
 bool is_device_memory(const void* address, std::size_t bytes);
-/// True also if the allocation is retired and waits for its release.
-bool is_allocated(const void* address);
+/// True if work that runs now may use the address: its allocation has begun, and it was not released. It may be retired.
+bool is_usable(const void* address);
 /// The device of an allocation that takes work; -1 for other addresses.
 int device_of(const void* address);
 std::size_t allocated_bytes(int device);

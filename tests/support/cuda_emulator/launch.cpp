@@ -37,12 +37,12 @@ void check_pointers(const Launch& launch, int device) {
     }
 }
 
-// A graph may outlive the buffers that its kernels were captured with.
+// A graph may outlive the buffers that its kernels were captured with, and a stream may overtake the one that allocates.
 void check_pointers_again(const Launch& launch) {
     for (const auto& [index, address] : launch.pointers) {
-        if (address != nullptr && !is_allocated(address)) {
+        if (address != nullptr && !is_usable(address)) {
             throw Error("kernel launched at " + place(launch.where) + ": argument " + std::to_string(index) +
-                        " is a buffer that was freed");
+                        " is a buffer that was freed, or whose cudaMallocAsync has not run yet");
         }
     }
 }

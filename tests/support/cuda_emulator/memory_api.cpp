@@ -10,6 +10,7 @@
 #include "host_api.hpp"
 #include "ptx/constants.hpp"
 #include "streams.hpp"
+#include "where.hpp"
 
 namespace emulator {
 namespace {
@@ -33,7 +34,15 @@ bool direction_is_right(const void* to, const void* from, std::size_t bytes, cud
     }
 }
 
+void require_usable(const void* address, const char* what) {
+    if (device_arena().contains(address) && !is_usable(address)) {
+        throw Error(std::string(what) + " a buffer that was freed, or whose cudaMallocAsync has not run yet");
+    }
+}
+
 void copy_now(void* to, const void* from, std::size_t bytes) {
+    require_usable(to, "a copy to");
+    require_usable(from, "a copy from");
     const DeviceAccess access;
     std::memmove(to, from, bytes);
     const bool to_device = device_arena().contains(to), from_device = device_arena().contains(from);
@@ -52,6 +61,7 @@ cudaError_t set(void* pointer, int value, std::size_t bytes, cudaStream_t stream
     if (bytes == 0) return cudaSuccess;
     if (!is_device_memory(pointer, bytes)) return cudaErrorInvalidValue;
     return give(stream, [=] {
+        require_usable(pointer, "a memset of");
         const DeviceAccess access;
         std::memset(pointer, value, bytes);
         checker::written(pointer, bytes);

@@ -17,7 +17,6 @@ namespace {
 struct {
     std::vector<CUstream_st*> streams;  // in the order of their creation
     std::set<const CUevent_st*> events;
-    std::uint64_t last_ticket = 0;
 } queues;
 
 void step(CUstream_st& stream) {
@@ -87,7 +86,7 @@ cudaError_t give(CUstream_st* stream, std::function<void()> run) {
         return cudaSuccess;
     }
     if (stream->capture != nullptr) return add_node(*stream, std::move(run));
-    stream->work.push_back({std::move(run), nullptr, 0});
+    stream->work.push_back({std::move(run), nullptr});
     return cudaSuccess;
 }
 
@@ -116,10 +115,10 @@ void drain_blocking() {
     }
 }
 
-void drain_until(const EventState& event) {
-    while (event.completed < event.recorded) {
-        if (event.stream->work.empty()) throw Error("an event waits for work that a failed kernel has dropped");
-        advance(*event.stream);
+void drain_until(const Record& record) {
+    while (!record.has_run) {
+        if (!is_open(record.stream) || record.stream->work.empty()) throw Error("an event waits for work that a failed kernel has dropped");
+        advance(*record.stream);
     }
 }
 
@@ -195,15 +194,15 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     return api_call([=] {
         if (!is_open(stream) || !is_event(event)) return cudaErrorInvalidResourceHandle;
         if (flags != 0) return cudaErrorInvalidValue;
-        const auto& state = event->state;
-        if (stream == nullptr) {
-            if (state->capture != nullptr) return cudaErrorStreamCaptureImplicit;
-            drain_until(*state);
-            return cudaSuccess;
+        if (stream != nullptr && (event->capture != nullptr || stream->capture != nullptr)) return join_capture(*stream, *event);
+        if (event->capture != nullptr) return cudaErrorStreamCaptureImplicit;
+        // A later record of the event does not count, and before any there is nothing to wait for.
+        if (event->record == nullptr) return cudaSuccess;
+        if (stream != nullptr) {
+            stream->work.push_back({{}, event->record});
+        } else {
+            drain_until(*event->record);
         }
-        if (state->capture != nullptr || stream->capture != nullptr) return join_capture(*stream, *state);
-        // As at the time of the call: a later record of the event does not count, and before any there is nothing to wait for.
-        stream->work.push_back({{}, state, state->recorded});
         return cudaSuccess;
     });
 }
@@ -223,7 +222,6 @@ cudaError_t cudaEventCreate(cudaEvent_t* event) {
     return cudaEventCreateWithFlags(event, cudaEventDefault);
 }
 
-// Streams that still have to record it or wait for it hold the state.
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
     return api_release([=] {
         if (queues.events.erase(event) == 0) return cudaErrorInvalidResourceHandle;
@@ -235,24 +233,22 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     return api_call([=] {
         if (!is_open(stream) || !is_event(event) || event->device != device_of(stream)) return cudaErrorInvalidResourceHandle;
-        EventState& state = *event->state;
         if (stream != nullptr && stream->capture != nullptr) {
-            state.capture = stream->capture;
-            state.nodes = stream->last_nodes;
+            event->capture = stream->capture;
+            event->nodes = stream->last_nodes;
             return cudaSuccess;
         }
-        state.capture = nullptr;
-        state.recorded = ++queues.last_ticket;
-        state.stream = stream;
-        return give(stream, [kept = event->state, ticket = state.recorded] { const_cast<EventState&>(*kept).completed = ticket; });
+        event->capture = nullptr;
+        event->record = std::make_shared<Record>(Record{stream});
+        return give(stream, [record = event->record] { record->has_run = true; });
     });
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     return api_call([=] {
         if (!is_event(event)) return cudaErrorInvalidResourceHandle;
-        if (event->state->capture != nullptr) return cudaErrorCapturedEvent;
-        drain_until(*event->state);
+        if (event->capture != nullptr) return cudaErrorCapturedEvent;
+        if (event->record != nullptr) drain_until(*event->record);
         return cudaSuccess;
     });
 }
@@ -260,9 +256,10 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 cudaError_t cudaEventQuery(cudaEvent_t event) {
     return api_call([=] {
         if (!is_event(event)) return cudaErrorInvalidResourceHandle;
-        if (event->state->capture != nullptr) return cudaErrorCapturedEvent;
-        if (event->state->completed >= event->state->recorded) return cudaSuccess;
-        advance(*event->state->stream);
+        if (event->capture != nullptr) return cudaErrorCapturedEvent;
+        if (event->record == nullptr || event->record->has_run) return cudaSuccess;
+        if (!is_open(event->record->stream)) return cudaErrorLaunchFailure;
+        advance(*event->record->stream);
         return cudaErrorNotReady;
     });
 }
@@ -270,10 +267,10 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
     return api_call([=] {
         for (const cudaEvent_t event : {start, end}) {
-            if (!is_event(event) || event->state->recorded == 0 || (event->flags & cudaEventDisableTiming) != 0) {
+            if (!is_event(event) || event->record == nullptr || (event->flags & cudaEventDisableTiming) != 0) {
                 return cudaErrorInvalidResourceHandle;
             }
-            if (event->state->completed < event->state->recorded) return cudaErrorNotReady;
+            if (!event->record->has_run) return cudaErrorNotReady;
         }
         *milliseconds = 0;
         return cudaSuccess;

@@ -1,7 +1,6 @@
 // Streams, which keep the work they are given and run it as late as the program lets them, and events.
 #pragma once
 
-#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -13,18 +12,16 @@ namespace emulator {
 
 struct Capture;
 
-struct EventState {
-    std::uint64_t recorded = 0, completed = 0;  // the ticket of the last record, given and run
-    CUstream_st* stream = nullptr;              // of the last record; null for the null stream, or before any
-    std::shared_ptr<Capture> capture;           // the last record was captured: `nodes` stand before it
-    std::vector<std::size_t> nodes;
+/// One record of an event. Those that wait for it keep it, whatever becomes of the event.
+struct Record {
+    CUstream_st* stream;
+    bool has_run = false;
 };
 
 struct Work {
     std::function<void()> run;
-    std::shared_ptr<const EventState> awaited;  // not to be run before this event completed `ticket`
-    std::uint64_t ticket = 0;
-    [[nodiscard]] bool can_run() const { return awaited == nullptr || awaited->completed >= ticket; }
+    std::shared_ptr<const Record> awaited;  // not to be run before
+    [[nodiscard]] bool can_run() const { return awaited == nullptr || awaited->has_run; }
 };
 
 /// Gives work to a stream; to the graph, if the stream is captured. The null stream first runs what the blocking streams have, then this.
@@ -35,8 +32,8 @@ void drain(CUstream_st& stream);
 void drain_all();
 /// All but the streams that do not wait for the null stream.
 void drain_blocking();
-/// Runs until the event's last record has run.
-void drain_until(const EventState& event);
+/// Runs until the record has run.
+void drain_until(const Record& record);
 /// Runs one piece of work that the stream needs, if it has any.
 void advance(CUstream_st& stream);
 
@@ -57,5 +54,7 @@ struct CUstream_st {
 struct CUevent_st {
     int device;
     unsigned flags;
-    std::shared_ptr<emulator::EventState> state = std::make_shared<emulator::EventState>();
+    std::shared_ptr<emulator::Record> record{};    // the last one; null before any
+    std::shared_ptr<emulator::Capture> capture{};  // the last record was captured: `nodes` stand before it
+    std::vector<std::size_t> nodes{};
 };

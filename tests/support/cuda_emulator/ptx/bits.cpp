@@ -76,8 +76,18 @@ void funnel_right_clamp(Machine& m, const Instruction& i) {
     m.set(i.slots[0],
           __funnelshift_rc(m.get<std::uint32_t>(i.slots[1]), m.get<std::uint32_t>(i.slots[2]), m.get<std::uint32_t>(i.slots[3])));
 }
+// As __byte_perm, but a nibble's top bit asks for the byte's sign instead.
 void permute(Machine& m, const Instruction& i) {
-    m.set(i.slots[0], __byte_perm(m.get<std::uint32_t>(i.slots[1]), m.get<std::uint32_t>(i.slots[2]), m.get<std::uint32_t>(i.slots[3])));
+    const std::uint64_t bytes = std::uint64_t{m.get<std::uint32_t>(i.slots[2])} << 32 | m.get<std::uint32_t>(i.slots[1]);
+    const auto selector = m.get<std::uint32_t>(i.slots[3]);
+    std::uint32_t result = 0;
+    for (unsigned n = 0; n < 4; ++n) {
+        const unsigned pick = selector >> 4 * n & 15;
+        std::uint32_t byte = static_cast<std::uint32_t>(bytes >> 8 * (pick & 7)) & 0xff;
+        if ((pick & 8) != 0) byte = (byte & 0x80) != 0 ? 0xff : 0;
+        result |= byte << 8 * n;
+    }
+    m.set(i.slots[0], result);
 }
 
 // The table's bit number (a, b, c) for each bit of the three.

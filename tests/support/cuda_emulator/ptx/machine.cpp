@@ -20,7 +20,7 @@ struct {
 } running;
 
 std::uint64_t value_of(Special special, const unsigned char* parameters, const unsigned char* local) {
-    const unsigned lane = block().running->lane();
+    const auto lane = [] { return running_thread("a special register").lane(); };
     switch (special) {
         case Special::tid_x:
             return threadIdx.x;
@@ -47,19 +47,19 @@ std::uint64_t value_of(Special special, const unsigned char* parameters, const u
         case Special::nctaid_z:
             return gridDim.z;
         case Special::lane:
-            return lane;
+            return lane();
         case Special::warp:
-            return block().running->warp();
+            return running_thread("a special register").warp();
         case Special::lane_mask_eq:
-            return 1u << lane;
+            return 1u << lane();
         case Special::lane_mask_lt:
-            return (1u << lane) - 1;
+            return (1u << lane()) - 1;
         case Special::lane_mask_le:
-            return (2ull << lane) - 1;
+            return (2ull << lane()) - 1;
         case Special::lane_mask_gt:
-            return ~static_cast<std::uint32_t>((2ull << lane) - 1);
+            return ~static_cast<std::uint32_t>((2ull << lane()) - 1);
         case Special::lane_mask_ge:
-            return ~((1u << lane) - 1);
+            return ~((1u << lane()) - 1);
         case Special::parameters:
             return reinterpret_cast<std::uintptr_t>(parameters);
         case Special::local:
