@@ -66,7 +66,8 @@ std::vector<std::string> RunIdentity::differences(const RunIdentity& other) cons
     std::vector<std::string> lines;
     add_differences(settings_of(configuration), settings_of(other.configuration), lines);
     if (lines.empty() && layout != other.layout) lines.emplace_back("model: the layers have other tensors");
-    if (isa != other.isa) lines.push_back(fmt::format("instruction set: was {0}, is {1}; run with --run.isa {0}", isa, other.isa));
+    if (isa != other.isa)
+        lines.push_back(fmt::format("device or instruction set: was {}, is {}; choose with --run.device and --run.isa", isa, other.isa));
     add_data_differences(*this, other, lines);
     return lines;
 }

@@ -51,7 +51,7 @@ int main() {
         kernel.numBlockBarriers = 1;
         cudaOccDeviceState state;
         cudaOccResult result;
-        if (cudaOccMaxActiveBlocksPerMultiprocessor(&result, &device, &kernel, threads, 0, &state) != CUDA_OCC_SUCCESS) {
+        if (cudaOccMaxActiveBlocksPerMultiprocessor(&result, &device, &kernel, &state, threads, 0) != CUDA_OCC_SUCCESS) {
             std::fprintf(stderr, "no occupancy for %d threads with %d registers on sm_%d\n", threads, registers, sm);
             return 1;
         }

@@ -42,7 +42,8 @@ TEST(RunIdentity, TellsAnotherOrderOfTheSameSilos) {
 TEST(RunIdentity, TellsAnotherInstructionSetAndHowToKeepIt) {
     RunIdentity other = identity;
     other.isa = "avx512";
-    EXPECT_THAT(identity.differences(other), ElementsAre("instruction set: was avx2, is avx512; run with --run.isa avx2"));
+    EXPECT_THAT(identity.differences(other),
+                ElementsAre("device or instruction set: was avx2, is avx512; choose with --run.device and --run.isa"));
 }
 
 TEST(RunIdentity, TellsOtherTensorsWhereNoSettingExplainsThem) {

@@ -1,0 +1,60 @@
+"""Training on a GPU, here the emulated one: the whole program, linked with emulated kernels, under mpirun."""
+
+import unittest
+
+import harness
+
+CNN = """
+[run]
+rounds = 3
+device = cuda
+[data]
+shards = shards
+[model]
+name = layers
+layers = conv 3 3 pad=1, relu, maxpool 2, conv 5 3, tanh, flatten, dropout 0.2, dense 11, relu, dense outputs
+[local]
+batch_size = 7
+lr = 0.05
+optimizer = adam
+state = keep
+[checkpoint]
+every = 1
+"""
+
+
+class Gpu(harness.EndToEnd):
+    def test_the_bits_are_the_same_on_any_number_of_ranks_and_after_a_resume(self):
+        self.image_shards(3, split="dirichlet:0.5")
+        config = self.write_config(CNN)
+        shas = set()
+        for ranks in (1, 3, 4):
+            self.train(config, ranks, f"{ranks}")
+            shas.add(self.sha(f"{ranks}"))
+        self.train(config, 2, "stopped", ["--run.rounds", 1])
+        self.train(config, 3, "stopped", ["--run.resume", "auto"])
+        shas.add(self.sha("stopped"))
+        self.assertEqual(len(shas), 1)
+        self.assertIn("cuda sm_90", self.summary("1")["isa"])
+
+    def test_masks_change_no_bit(self):
+        flags = ["--run.device", "cuda", "--run.rounds", 2, "--eval.compare_local", "false"]
+        self.train(ranks=3, name="plain", flags=flags)
+        self.train(ranks=3, name="masked", flags=[*flags, "--exchange.secure", "true"])
+        self.assertEqual(self.sha("plain"), self.sha("masked"))
+
+    def test_a_run_goes_on_only_on_the_device_that_it_began_on(self):
+        self.train(ranks=1, name="run", flags=["--run.device", "cuda", "--run.rounds", 1, "--eval.compare_local", "false"])
+        result = self.train(ranks=1, name="run", code=2, flags=["--run.device", "cpu", "--run.rounds", 2, "--run.resume", "auto", "--eval.compare_local", "false"])
+        self.assertIn("cuda sm_90", result.err)
+
+    def test_auto_takes_the_gpu_and_devices_shows_it(self):
+        self.train(ranks=2, name="run", flags=["--run.rounds", 1, "--eval.compare_local", "false"])
+        self.assertIn("cuda", self.summary("run")["isa"])
+        shown = harness.run(["devices"])
+        self.assertEqual(shown.code, 0)
+        self.assertIn("cuda:0", shown.out)
+
+
+if __name__ == "__main__":
+    unittest.main()
