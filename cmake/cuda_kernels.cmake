@@ -28,8 +28,8 @@ function(silosum_emulated_kernels name)
 endfunction()
 
 # silosum_ptx(name ARCH 75 SOURCES <absolute .cu files> [OPTIONS <more for nvcc>])
-# A target that makes one PTX file a source, with the lines that messages name. Its property SILOSUM_PTX_FILES is what a test's environment variable SILOSUM_CUDA_PTX must hold;
-# the test needs add_dependencies(<its executable> name).
+# A target that makes one PTX file a source, with the lines that messages name. Its property SILOSUM_PTX_FILES is what a test's environment
+# variable SILOSUM_CUDA_PTX must hold; the test needs add_dependencies(<its executable> name).
 function(silosum_ptx name)
   cmake_parse_arguments(PTX "" "ARCH" "SOURCES;OPTIONS" ${ARGN})
   set(files "")

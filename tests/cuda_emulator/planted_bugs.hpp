@@ -24,4 +24,5 @@ inline std::ostream& operator<<(std::ostream& out, const PlantedBug& bug) {
 std::vector<PlantedBug> planted_in_barriers();
 std::vector<PlantedBug> planted_in_warps();
 std::vector<PlantedBug> planted_in_memory();
+std::vector<PlantedBug> planted_in_order();
 std::vector<PlantedBug> planted_in_values();

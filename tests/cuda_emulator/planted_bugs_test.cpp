@@ -14,7 +14,7 @@ constexpr unsigned seeds = 8;
 
 std::vector<PlantedBug> all_bugs() {
     std::vector<PlantedBug> all;
-    for (const auto& list : {planted_in_barriers(), planted_in_warps(), planted_in_memory(), planted_in_values()}) {
+    for (const auto& list : {planted_in_barriers(), planted_in_warps(), planted_in_memory(), planted_in_order(), planted_in_values()}) {
         all.insert(all.end(), list.begin(), list.end());
     }
     return all;

@@ -17,7 +17,7 @@ concept OneOf = (std::same_as<T, Allowed> || ...);
 
 // Not instrumented: the checker would take it for a plain read and a plain write.
 template <class T, class Next>
-[[gnu::no_sanitize("thread"), gnu::noinline]] T atomic_update(T* address, Where where, Next next) {
+__attribute__((noinline, no_sanitize("thread"))) T atomic_update(T* address, Where where, Next next) {
     atomic_access(address, sizeof(T), where);
     const T old = *address;
     *address = next(old);

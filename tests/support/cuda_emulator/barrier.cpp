@@ -28,7 +28,7 @@ void release_barrier_if_complete() {
     own.at_barrier = 0;
     own.predicates = 0;
     checker::block_barrier();
-    make_runnable(released);
+    own.turns.add(released);
 }
 
 int sync_threads(int predicate, Where where) {

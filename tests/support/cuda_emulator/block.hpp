@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fibre.hpp"
+#include "turns.hpp"
 #include "vector_types.hpp"
 #include "warp_functions.hpp"
 #include "where.hpp"
@@ -43,8 +44,7 @@ struct Warp {
 struct Block {
     std::vector<Thread> threads;
     std::vector<Warp> warps;
-    std::vector<unsigned> runnable;  // numbers of threads; those before `next` have had their turn
-    std::size_t next = 0;
+    Turns turns;  // of those that can run
     unsigned alive = 0, at_barrier = 0;
     int predicates = 0;  // true ones at the barrier
     std::string error;
@@ -57,10 +57,7 @@ Block& block();
 /// The thread that calls; fails outside a kernel.
 Thread& running_thread(const char* what);
 
-/// Appends the threads to those that can run.
-void make_runnable(const std::vector<unsigned>& numbers);
-
-/// The running thread waits: returns when it has been made runnable and its turn has come.
+/// The running thread waits: returns when it is among those that can run and its turn has come.
 void wait_for_turn(Thread& thread);
 
 /// Wakes the threads at the barrier if no other thread can still come.

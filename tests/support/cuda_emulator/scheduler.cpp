@@ -22,6 +22,7 @@ struct {
     std::uint64_t seed = 0;
     std::mt19937_64 random;
     const Launch* launch = nullptr;
+    std::uint64_t blocks_begun = 0;  // of this launch
     Block block;
     // Never destroyed: the fibres of a program that exits inside a kernel would be in use.
     FibrePool& fibres = *new FibrePool(run_threads);
@@ -30,13 +31,11 @@ struct {
 // The thread that is to run next; null if none can.
 Thread* next_thread() {
     Block& own = device.block;
-    if (own.next == own.runnable.size()) return nullptr;
-    if (device.seed != 0) std::swap(own.runnable[own.next], own.runnable[own.next + device.random() % (own.runnable.size() - own.next)]);
-    return &own.threads[own.runnable[own.next]];
+    return own.turns.empty() ? nullptr : &own.threads[own.turns.choose()];
 }
 
 void select(Thread& thread) {
-    ++device.block.next;
+    device.block.turns.take();
     device.block.running = &thread;
     threadIdx = thread.index;
     checker::thread_runs(thread.number, thread.fibre->stack());
@@ -83,18 +82,31 @@ std::string describe_deadlock() {
     if (const auto t = first(State::at_barrier); t != device.block.threads.end()) {
         text += "; thread " + std::to_string(t->number) + " waits at __syncthreads " + place(t->barrier);
     }
-    if (const auto t = first(State::at_warp_operation); t != device.block.threads.end()) {
-        text += "; thread " + std::to_string(t->number) + " waits at a warp operation " + place(t->request.where) +
-                " for other lanes of its mask";
-    }
+    const auto one = first(State::at_warp_operation);
+    if (one == device.block.threads.end()) return text;
+    const auto describe = [](const Thread& t) {
+        return "; thread " + std::to_string(t.number) + " waits at a warp operation " + place(t.request.where) +
+               " for other lanes of its mask";
+    };
+    text += describe(*one);
+    const auto other = std::find_if(one, device.block.threads.end(), [&](const Thread& t) {
+        return t.state == State::at_warp_operation &&
+               (t.request.mask != one->request.mask || !t.request.where.is_same_as(one->request.where));
+    });
+    if (other != device.block.threads.end()) text += describe(*other);
     return text;
+}
+
+// Both shuffled ways, from block to block, and from seed to seed where there is one block.
+Turns::Way way_of_block() {
+    if (device.seed == 0) return Turns::Way::in_order;
+    return (device.seed + device.blocks_begun++) % 2 == 0 ? Turns::Way::at_random : Turns::Way::warp_by_warp;
 }
 
 void prepare_threads() {
     Block& own = device.block;
     const auto count = static_cast<unsigned>(own.threads.size());
-    own.runnable.clear();
-    own.next = 0;
+    own.turns.begin(way_of_block(), device.random);
     own.alive = count;
     own.at_barrier = 0;
     own.predicates = 0;
@@ -108,7 +120,7 @@ void prepare_threads() {
         own.warps[thread.warp()].lanes |= 1u << thread.lane();
         order[number] = number;
     }
-    make_runnable(order);
+    own.turns.add(order);
 }
 
 void run_block() {
@@ -157,16 +169,6 @@ Thread& running_thread(const char* what) {
     return *device.block.running;
 }
 
-void make_runnable(const std::vector<unsigned>& numbers) {
-    Block& own = device.block;
-    // Those that had their turn go, now and then, so that a long kernel does not collect them.
-    if (own.next > 4096) {
-        own.runnable.erase(own.runnable.begin(), own.runnable.begin() + static_cast<std::ptrdiff_t>(own.next));
-        own.next = 0;
-    }
-    own.runnable.insert(own.runnable.end(), numbers.begin(), numbers.end());
-}
-
 void wait_for_turn(Thread& thread) {
     thread.fibre->leave();
 }
@@ -184,6 +186,7 @@ void stop(std::string&& message) {
 void run_grid(const Launch& launch) {
     if (device.launch != nullptr) throw Error("a kernel launches a kernel at " + place(launch.where));
     device.launch = &launch;
+    device.blocks_begun = 0;
     gridDim = launch.blocks;
     blockDim = launch.threads;
     Block& own = device.block;

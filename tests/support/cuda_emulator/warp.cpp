@@ -94,12 +94,21 @@ void give_results(Thread* warp, std::uint32_t lanes) {
     }
 }
 
+// True if all those lanes wait, and for each other. A lane may first have to meet others, with another mask.
+bool all_have_come(const Thread* warp, std::uint32_t waiting, std::uint32_t lanes, unsigned mask) {
+    if ((waiting & lanes) != lanes) return false;
+    for (unsigned lane = 0; lane < 32; ++lane) {
+        if ((lanes >> lane & 1) != 0 && warp[lane].request.mask != mask) return false;
+    }
+    return true;
+}
+
 void require_same(const Thread* warp, std::uint32_t lanes, const WarpRequest& last) {
     for (unsigned lane = 0; lane < 32; ++lane) {
         if ((lanes >> lane & 1) == 0) continue;
         const WarpRequest& other = warp[lane].request;
-        if (other.mask != last.mask || other.operation != last.operation || !other.where.is_same_as(last.where)) {
-            fail("lanes of one warp meet at different operations or masks: ", other.where, " and ", last.where);
+        if (other.operation != last.operation || !other.where.is_same_as(last.where)) {
+            fail("lanes of one warp meet at different operations: ", other.where, " and ", last.where);
         }
     }
 }
@@ -122,7 +131,7 @@ std::uint64_t warp_exchange(WarpOp operation, unsigned mask, std::uint64_t value
     self.request = {operation, mask, value, operand, width, where};
     self.state = State::at_warp_operation;
     warp.waiting |= 1u << self.lane();
-    if ((warp.waiting & lanes) == lanes) {
+    if (all_have_come(threads, warp.waiting, lanes, mask)) {
         require_same(threads, lanes, self.request);
         give_results(threads, lanes);
         if (operation == WarpOp::sync) checker::warp_barrier(self.warp(), lanes, warp.lanes);
@@ -133,7 +142,7 @@ std::uint64_t warp_exchange(WarpOp operation, unsigned mask, std::uint64_t value
             released.push_back(threads[lane].number);
         }
         warp.waiting &= ~lanes;
-        make_runnable(released);
+        block().turns.add(released);
     }
     wait_for_turn(self);
     checker::resume();
