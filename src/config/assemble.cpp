@@ -59,6 +59,8 @@ std::optional<CommonTest> common_test_on_all(const Communicator& world, Sums& su
 
 // What masks cannot hide is refused before any rank trains.
 void check_secure(const RunConfig& config, std::size_t silos) {
+    require(config.local.ranks_per_silo == 1, "exchange.secure does not go with local.ranks_per_silo = {} yet; use 1",
+            config.local.ranks_per_silo);
     require(!config.local.keeps_state(),
             "exchange.secure does not go with local.state = keep: checkpoints would hold what single silos have learnt; use reset");
     require(!config.evaluation.compare_local,
@@ -86,6 +88,18 @@ std::unique_ptr<SecureGroup> secure_group(const Communicator& world, const RunCo
                 selected, config.exchange.corrupt, group->plan().least_trained);
     });
     return group;
+}
+
+std::unique_ptr<GroupTraining> group_training(const Communicator& world, const RankGroups& ranks, const RunConfig& config,
+                                              Trainer& trainer) {
+    if (ranks.each() == 1) return nullptr;
+    std::unique_ptr<GroupTraining> training;
+    agree_on_error(world, error_of([&] {
+                       training = std::make_unique<GroupTraining>(ranks, trainer.network().gradient_size(), config.exchange.transport,
+                                                                  config.exchange.chunk_kib * 1024);
+                   }));
+    trainer.share_with(*training);
+    return training;
 }
 
 // Rank 0 makes or reads the first model: the mathematical functions of other ranks' libraries may round otherwise.
@@ -158,17 +172,21 @@ Parameters first_parameters(const RunConfig& config, const Sequential& network, 
 }
 
 Assembly assemble(const Communicator& world, const RunConfig& config, const Threads& threads, bool is_resumed) {
+    succeed_on_all(world, [&] { (void)config.local.groups_of(world.size()); });
     const auto isa = agree_on_isa(world, config.run.isa);
+    const auto each = static_cast<int>(config.local.ranks_per_silo);
+    auto ranks = std::make_unique<RankGroups>(world, each);
     const auto files = files_on_all(world, config.data);
     std::vector<Silo> silos;
     // A ledger notices other data by itself; where there is none, nothing is secret.
     const bool has_secrets = config.exchange.secure && config.exchange.identities == "roster";
-    Census census = take_census(world, files, silos, config.exchange.secure, has_secrets);
+    Census census = take_census(world, *ranks, files, silos, config.exchange.secure, has_secrets);
     ExchangeSetup setup;
+    setup.ranks_per_silo = each;
     for (const Silo& silo : silos) setup.hosted.push_back(silo.id());
     for (const auto& silo : census.silos) setup.names.push_back(silo.name);
     auto group = secure_group(world, config, setup);
-    auto sums = group ? make_secure_sums(*group) : make_plain_sums(world);
+    auto sums = group ? make_secure_sums(*group) : make_plain_sums(world, each);
     if (group) census.totals = sum_rows(*sums, census, silos);
     const Standardisation standardisation = standardise(world, *sums, config.data.standardise, census.problem, silos);
     const auto weights = class_weights(world, *sums, config.data, census.problem, silos);
@@ -178,13 +196,14 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
     std::optional<Trainer> trainer;
     std::uint64_t largest_train = 1;  // of this rank's silos
     for (const Silo& silo : silos) largest_train = std::max<std::uint64_t>(largest_train, silo.shard().train.rows);
-    const auto largest_batch = static_cast<std::size_t>(config.local.batch_size_for(largest_train));
+    const auto largest_batch = static_cast<std::size_t>(config.local.part_size_for(largest_train));
     succeed_on_all(world, [&] {
         layers = layers_for(config.model, census.problem);
         trainer.emplace(layers, census.problem, config.model.loss, config.local, config.data.drop_last, config.run.seed, config.run.rounds,
                         largest_batch, threads);
         if (!weights.empty()) trainer->network().set_class_weights(weights);
     });
+    auto training = group_training(world, *ranks, config, *trainer);
     std::optional<Selection> selection;
     std::unique_ptr<Algorithm> algorithm;
     succeed_on_all(world, [&] {
@@ -215,8 +234,10 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Thre
     for (const auto& silo : census.silos) assembly.identity.silos.emplace_back(silo.name, silo.fingerprint);
     assembly.common_test = std::move(common_test);
     assembly.federation = std::make_unique<Federation>(Federation{.world = world,
+                                                                  .ranks = std::move(ranks),
                                                                   .census = std::move(census),
                                                                   .silos = std::move(silos),
+                                                                  .training = std::move(training),
                                                                   .trainer = std::move(*trainer),
                                                                   .global = std::move(global),
                                                                   .selection = *selection,

@@ -32,7 +32,40 @@ void Silo::fill_batch(Trainer& trainer, std::span<const std::uint32_t> rows) con
     }
 }
 
+double Silo::weight_of(std::span<const std::uint32_t> rows, std::span<const float> class_weights) const {
+    if (class_weights.empty()) return static_cast<double>(rows.size());
+    double sum = 0;
+    for (const auto row : rows) sum += static_cast<double>(class_weights[static_cast<std::size_t>(shard_.train.labels[row])]);
+    return sum;
+}
+
+kernels::LossSum Silo::take_step(Trainer& trainer, std::span<const std::uint32_t> rows, Optimizer& optimizer, double lr,
+                                 const Random& dropout, std::uint64_t step) const {
+    BatchPart part;
+    if (trainer.group_ != nullptr) {
+        const auto here = trainer.group_->part_of(rows);
+        part = {.first = static_cast<std::size_t>(here.data() - rows.data()),
+                .weight = weight_of(rows, trainer.network_.class_weights()),
+                .others = trainer.group_};
+        rows = here;
+    }
+    fill_batch(trainer, rows);
+    const Batch batch{rows.size(), trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data()};
+    return trainer.network_.train_step(batch, optimizer, lr, dropout, step, part);
+}
+
 Update Silo::train(std::span<const float> global, Trainer& trainer, const Round& round, double deadline_s) {
+    GroupTraining* const group = trainer.group_;
+    if (group == nullptr) return train_here(global, trainer, round, deadline_s);
+    return group->run([&] {
+        group->begin(deadline_s);
+        const Update update = train_here(global, trainer, round, deadline_s);
+        group->compare(update.local);
+        return update;
+    });
+}
+
+Update Silo::train_here(std::span<const float> global, Trainer& trainer, const Round& round, double deadline_s) {
     const double start = wall_seconds();
     const LocalConfig& local = trainer.settings();
     const auto round_number = static_cast<std::uint32_t>(round.number);
@@ -49,9 +82,7 @@ Update Silo::train(std::span<const float> global, Trainer& trainer, const Round&
     kernels::LossSum sum;
     std::uint64_t steps = 0;
     for (auto rows = order.next(); !rows.empty(); rows = order.next(), ++steps) {
-        fill_batch(trainer, rows);
-        const Batch batch{rows.size(), trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data()};
-        const auto loss = trainer.network_.train_step(batch, optimizer, lr, dropout, steps);
+        const auto loss = take_step(trainer, rows, optimizer, lr, dropout, steps);
         require<RuntimeError>(
             std::isfinite(loss.loss),
             "silo \"{}\", round {}: its training diverged, the loss is {} at step {}; lower local.lr, set local.clip_norm, or "
@@ -59,7 +90,8 @@ Update Silo::train(std::span<const float> global, Trainer& trainer, const Round&
             name(), round.number, loss.loss, steps + 1);
         sum.loss += loss.loss;
         sum.weight += loss.weight;
-        if (deadline_s > 0 && wall_seconds() - start > deadline_s) {
+        const bool is_late = trainer.group_ != nullptr ? trainer.group_->is_late() : deadline_s > 0 && wall_seconds() - start > deadline_s;
+        if (is_late) {
             last_loss_.reset();
             return {.silo = id_, .weight = 0, .local = trainer.y_.span(), .global = global, .steps = 0, .numbers = {0, 0}};
         }

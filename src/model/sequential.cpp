@@ -35,7 +35,7 @@ bool steps_in_place(const Optimizer& optimizer, std::size_t samples) {
     return optimizer.is_plain_sgd() && optimizer.settings().weight_decay == 0 && samples <= most_samples;
 }
 
-std::size_t gradient_size(const ExecutionPlan& plan, bool in_place) {
+std::size_t size_of_gradient(const ExecutionPlan& plan, bool in_place) {
     return in_place ? plan.gradient_prefix : plan.packed_size;
 }
 
@@ -72,14 +72,16 @@ void Sequential::set_class_weights(std::vector<float> weights) {
 }
 
 kernels::LossSum Sequential::train_step(const Batch& batch, Optimizer& optimizer, double lr, const Random& dropout,
-                                        std::uint64_t step_in_round) {
+                                        std::uint64_t step_in_round, const BatchPart& part) {
     make_room(batch.samples);
-    const bool in_place = steps_in_place(optimizer, batch.samples);
-    make_room_for_gradient(gradient_size(plan_, in_place));
-    begin_training(dropout, step_in_round);
+    const bool in_place = part.others == nullptr && steps_in_place(optimizer, batch.samples);
+    make_room_for_gradient(size_of_gradient(plan_, in_place));
+    begin_training(dropout, step_in_round, part.first);
     if (!in_place) {
-        const auto sum = run_both(batch, {});
-        optimizer.step(lr, parameters_.span(), gradient_.span().first(plan_.packed_size), *threads_);
+        auto sum = run_both(batch, {}, part);
+        const auto gradient = gradient_.span().first(plan_.packed_size);
+        if (part.others != nullptr) sum = part.others->add_up(sum, gradient);
+        optimizer.step(lr, parameters_.span(), gradient, *threads_);
         return sum;
     }
     const auto sum = run_both(batch, {.steps_in_place = true, .scale = static_cast<float>(-lr), .decay = 1});
@@ -142,10 +144,10 @@ std::size_t Sequential::memory_bytes() const {
 }
 
 std::size_t Sequential::estimate_memory_bytes(std::span<const LayerSpec> layers, const Problem& problem, std::size_t threads,
-                                              std::size_t batch_size, const OptimizerSettings& settings) {
+                                              std::size_t batch_size, const OptimizerSettings& settings, bool shares_batches) {
     const auto built = build_layers(layers, problem);
     const auto plan = plan_execution(built, threads, batch_size);
-    const std::size_t gradient = gradient_size(plan, steps_in_place(Optimizer(settings, 0), batch_size));
+    const std::size_t gradient = size_of_gradient(plan, !shares_batches && steps_in_place(Optimizer(settings, 0), batch_size));
     return (plan.packed_size * (1 + settings.state_vectors()) + gradient + plan.memory_size) * sizeof(float);
 }
 
@@ -160,8 +162,9 @@ void Sequential::make_room_for_gradient(std::size_t floats) {
     if (gradient_.size() < floats) gradient_ = Buffer<float>(floats);
 }
 
-void Sequential::begin_training(const Random& dropout, std::uint64_t step_in_round) {
+void Sequential::begin_training(const Random& dropout, std::uint64_t step_in_round, std::size_t first_of_part) {
     training_ = true;
+    first_of_part_ = first_of_part;
     dropout_ = &dropout;
     step_in_round_ = step_in_round;
 }
@@ -182,8 +185,8 @@ Pass Sequential::pass_for(std::size_t step, std::size_t first_sample, std::size_
             .training = training_,
             .threads = threads_,
             .dropout = dropout_,
-            .dropout_first =
-                ((step_in_round_ * plan_.dropout_layers + planned.dropout) << dropout_bits) + first_sample * planned.layer->in().size(),
+            .dropout_first = ((step_in_round_ * plan_.dropout_layers + planned.dropout) << dropout_bits) +
+                             (first_of_part_ + first_sample) * planned.layer->in().size(),
             .parameters = parameters_.data() + planned.parameters,
             .derived = memory + planned.derived,
             .state = memory + planned.state + first_sample * planned.layer->state_size(),
@@ -200,10 +203,14 @@ void Sequential::run_forward(std::size_t samples, const float* x) {
     for (std::size_t step = plan_.split; step < plan_.steps.size(); ++step) run(step, 0, samples);
 }
 
-kernels::LossSum Sequential::run_both(const Batch& batch, const BackwardSettings& settings) {
+kernels::LossSum Sequential::run_both(const Batch& batch, const BackwardSettings& settings, const BatchPart& part) {
+    if (batch.samples == 0) {  // others have all of a small batch
+        std::fill(gradient_.begin(), gradient_.end(), 0.0F);
+        return {};
+    }
     run_forward(batch.samples, batch.x);
     // Samples of weight 0 alone move nothing, rather than dividing by 0.
-    const double weight = sum_of_weights(batch, class_weights_);
+    const double weight = part.others == nullptr ? sum_of_weights(batch, class_weights_) : part.weight;
     const float scale = weight > 0 ? static_cast<float>(1 / weight) : 0.0F;
     float* gradient = memory_.data() + plan_.head_gradients[0];
     const float* outputs = output_of(plan_.steps.size() - 1, 0);

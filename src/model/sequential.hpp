@@ -11,6 +11,7 @@
 #include "base/buffer.hpp"
 #include "base/random.hpp"
 #include "base/threads.hpp"
+#include "model/batch_part.hpp"
 #include "model/execution_plan.hpp"
 #include "model/initial_values.hpp"
 #include "model/layer_list.hpp"
@@ -46,8 +47,10 @@ public:
     [[nodiscard]] std::span<const float> class_weights() const { return class_weights_; }
 
     /// One step on the mean loss of the batch. `dropout` is the stream of the silo and the round, `step_in_round` counts from 0.
-    /// Returns what the batch gave before the step.
-    kernels::LossSum train_step(const Batch& batch, Optimizer& optimizer, double lr, const Random& dropout, std::uint64_t step_in_round);
+    /// Returns what the batch gave before the step. part: where the batch is a part (perhaps without a sample) of one that ranks share,
+    /// which part; the step, and what is returned, are then those of the whole.
+    kernels::LossSum train_step(const Batch& batch, Optimizer& optimizer, double lr, const Random& dropout, std::uint64_t step_in_round,
+                                const BatchPart& part = {});
     /// Mean loss of the batch and its gradient in layout order; dropout as in training.
     double gradient(const Batch& batch, std::span<float> flat_gradient, const Random& dropout, std::uint64_t step_in_round);
     /// outputs (samples, outputs()): logits or values, without dropout, for any number of samples.
@@ -61,11 +64,15 @@ public:
     void store_state(const Optimizer& optimizer, std::size_t i, std::span<float> flat) const;
     void load_state(Optimizer& optimizer, std::size_t i, std::span<const float> flat) const;
 
+    /// Floats of the gradient that a GradientSum adds up.
+    [[nodiscard]] std::size_t gradient_size() const { return plan_.packed_size; }
+
     /// Bytes held now.
     [[nodiscard]] std::size_t memory_bytes() const;
-    /// Bytes that a model with its optimizer will hold once it has trained on batches of `batch_size` samples.
+    /// Bytes that a model with its optimizer will hold once it has trained on batches, or parts of batches, of `batch_size` samples.
     [[nodiscard]] static std::size_t estimate_memory_bytes(std::span<const LayerSpec> layers, const Problem& problem, std::size_t threads,
-                                                           std::size_t batch_size, const OptimizerSettings& optimizer);
+                                                           std::size_t batch_size, const OptimizerSettings& optimizer,
+                                                           bool shares_batches = false);
 
 private:
     /// What one backward pass does with the gradients.
@@ -81,11 +88,11 @@ private:
     [[nodiscard]] const float* input_of(std::size_t step, std::size_t first_sample, const float* x);
     [[nodiscard]] Pass pass_for(std::size_t step, std::size_t first_sample, std::size_t samples);
     void run_forward(std::size_t samples, const float* x);
-    [[nodiscard]] kernels::LossSum run_both(const Batch& batch, const BackwardSettings& settings);
+    [[nodiscard]] kernels::LossSum run_both(const Batch& batch, const BackwardSettings& settings, const BatchPart& part = {});
     void run_backward(std::size_t samples, const float* x, const BackwardSettings& settings);
     void backward_step(std::size_t step, std::size_t first_sample, std::size_t samples, const float* x, const float* dy, float* dx,
                        const BackwardSettings& settings);
-    void begin_training(const Random& dropout, std::uint64_t step_in_round);
+    void begin_training(const Random& dropout, std::uint64_t step_in_round, std::size_t first_of_part = 0);
     void pack(std::span<const float> flat, std::span<float> packed) const;
     void unpack(std::span<const float> packed, std::span<float> flat) const;
 
@@ -104,6 +111,7 @@ private:
     bool training_ = false;
     const Random* dropout_ = nullptr;
     std::uint64_t step_in_round_ = 0;
+    std::size_t first_of_part_ = 0;  // place of the first sample in the whole batch
 };
 
 }  // namespace silosum
