@@ -132,6 +132,12 @@ Communicator Communicator::duplicate() const {
     return with_limits_of(handle, *this);
 }
 
+Communicator Communicator::duplicate(double deadline_s) const {
+    Communicator copy = duplicate();
+    copy.set_deadline(deadline_s);
+    return copy;
+}
+
 Communicator Communicator::with_limits_of(MPI_Comm handle, const Communicator& other) {
     Communicator made(handle);
     made.deadline_s_ = other.deadline_s_;

@@ -44,6 +44,7 @@ public:
 
     /// The same ranks with a message space of their own; keeps the deadline and the limit.
     [[nodiscard]] Communicator duplicate() const;
+    [[nodiscard]] Communicator duplicate(double deadline_s) const;
     /// The ranks that give the same number, from 0 on, in the same order.
     [[nodiscard]] Communicator split(int part) const;
     /// The ranks that can share memory with this one, in the same order.

@@ -59,8 +59,6 @@ std::optional<CommonTest> common_test_on_all(const Communicator& world, Sums& su
 
 // What masks cannot hide is refused before any rank trains.
 void check_secure(const RunConfig& config, std::size_t silos) {
-    require(config.local.ranks_per_silo == 1, "exchange.secure does not go with local.ranks_per_silo = {} yet; use 1",
-            config.local.ranks_per_silo);
     require(!config.local.keeps_state(),
             "exchange.secure does not go with local.state = keep: checkpoints would hold what single silos have learnt; use reset");
     require(!config.evaluation.compare_local,
@@ -79,7 +77,7 @@ std::unique_ptr<SecureGroup> secure_group(const Communicator& world, const RunCo
         check_secure(config, setup.names.size());
         keep_memory_private();  // before keys are read
     });
-    auto group = std::make_unique<SecureGroup>(world, config.exchange, setup.names, setup.hosted);
+    auto group = std::make_unique<SecureGroup>(world, config.exchange, setup.names, setup.hosted, setup.ranks_per_silo);
     succeed_on_all(world, [&] {
         const std::size_t selected = config.selection.silos_per_round == 0 ? setup.names.size() : config.selection.silos_per_round;
         require(selected >= group->plan().least_trained,

@@ -15,11 +15,6 @@ constexpr double headroom = 16;
 // Rounds without clipping before the memory of what was clipped is halved.
 constexpr std::uint64_t rounds_to_forget = 32;
 
-Communicator with_deadline(Communicator communicator, double seconds) {
-    communicator.set_deadline(seconds);
-    return communicator;
-}
-
 }  // namespace
 
 std::uint64_t largest_weight(const ExchangeConfig& config, std::uint64_t largest_shard) {
@@ -31,7 +26,7 @@ std::uint64_t largest_weight(const ExchangeConfig& config, std::uint64_t largest
 }
 
 Exchange::Exchange(const Communicator& communicator, const ExchangeConfig& config, const ExchangeSetup& setup)
-    : communicator_(with_deadline(communicator.duplicate(), config.deadline_s)),
+    : communicator_(communicator.duplicate(config.deadline_s)),
       ranks_(communicator_, setup.ranks_per_silo),
       config_(config),
       setup_(setup),

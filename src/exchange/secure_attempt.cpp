@@ -66,6 +66,7 @@ SecureAttempt::SecureAttempt(SecureGroup& group, const SumTerms& terms, const st
     for (std::uint32_t silo = 0; silo < is_absent_.size(); ++silo) is_absent_[silo] = is_gone(silo, LeaveStep::keys);
     run_keys();
     enter();
+    if (terms_.own_words) share_masks();
 }
 
 bool SecureAttempt::is_gone(std::uint32_t silo, LeaveStep before) const {
@@ -170,18 +171,49 @@ void SecureAttempt::enter() {
     };
     entries_ = from_all(LeaveStep::entry, take_shares,
                         [&](std::uint32_t silo, SecureParty& party) { return party.enter(gifts_.at(silo).has_trained); });
-    gives_.assign(static_cast<std::size_t>(group_.communicator().size()), false);
+    const RankGroups& ranks = group_.ranks();
+    gives_.assign(static_cast<std::size_t>(ranks.count()), false);
     // Before any word is sent: from there on no rank may stay behind.
     succeed_on_all(group_.communicator(), [&] {
         members_ = read_entries(*session_, entries_);
         for (std::uint32_t silo = 0; silo < members_.is_in.size(); ++silo) {
-            if (members_.is_in[silo]) gives_[static_cast<std::size_t>(group_.host_of(silo))] = true;
+            if (members_.is_in[silo]) gives_[static_cast<std::size_t>(group_.host_of(silo) / ranks.each())] = true;
         }
         check_members();
     });
     for (auto& [silo, party] : parties_) {
         if (members_.is_in[silo]) hosted_members_.push_back(party.get());
     }
+}
+
+// The keys of masks go to the other ranks of the group, which are the silo itself, and nowhere else.
+void SecureAttempt::share_masks() {
+    const RankGroups& ranks = group_.ranks();
+    const std::uint32_t vector = terms_.vectors.front().id;
+    std::string text;
+    succeed_on_all(group_.communicator(), [&] {
+        for (auto& [silo, party] : parties_) {
+            if (!members_.is_in[silo]) continue;
+            crypto::Bytes keys = party->share_masks(vector, *terms_.own_words);
+            MessageWriter header;
+            header.number(silo).number(static_cast<std::uint32_t>(keys.size()));
+            if (text.empty()) text.reserve(parties_.size() * (header.bytes().size() + keys.size()));  // no copy is left behind
+            text += as_text(header.bytes());
+            text.append(reinterpret_cast<const char*>(keys.data()), keys.size());
+            crypto::wipe(keys);
+        }
+    });
+    broadcast_text(ranks.own(), text, 0);
+    succeed_on_all(group_.communicator(), [&] {
+        if (ranks.is_first()) return;
+        read_messages(text, [&](std::uint32_t silo, crypto::View keys) {
+            unless_refused(silo < members_.is_in.size() && members_.is_in[silo], Refusal::bad_message, "keys of masks of silo {}", silo);
+            SiloMasks& masks = shared_masks_.emplace_back(terms_.vectors, session_->name(silo));
+            masks.streams().add_keys(vector, group_.cipher(), keys);
+            masks.keep_to(vector, *terms_.own_words);
+        });
+    });
+    crypto::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
 }
 
 void SecureAttempt::check_members() const {
@@ -193,7 +225,7 @@ void SecureAttempt::check_members() const {
     const auto mute = std::find(gives_.begin(), gives_.end(), false);
     unless_refused(!group_.wants_tags() || mute == gives_.end(), Refusal::tampered,
                    "rank {} has no silo in the sum that could sign tags of its part; with exchange.integrity = tags every rank needs one",
-                   mute - gives_.begin());
+                   group_.ranks().rank_of(static_cast<int>(mute - gives_.begin())));
 }
 
 std::vector<std::string> SecureAttempt::counted() const {
@@ -262,19 +294,38 @@ void SecureAttempt::keep(std::uint32_t vector, std::uint64_t first, std::span<co
 template void SecureAttempt::keep(std::uint32_t, std::uint64_t, std::span<const std::uint32_t>);
 template void SecureAttempt::keep(std::uint32_t, std::uint64_t, std::span<const std::uint64_t>);
 
+// What the first rank of a group signs is of all of its ranks.
+void SecureAttempt::add_tags_of_group(SumTags& given, SumTags& part) const {
+    if (group_.ranks().each() == 1) return;
+    MessageWriter mine;
+    mine.field(given.bytes()).field(part.bytes());
+    const auto texts = gather_text(group_.ranks().own(), as_text(mine.bytes()), 0);
+    for (std::size_t position = 1; position < texts.size(); ++position) {
+        const auto tags = crypto::view(texts[position]);
+        given.add(tags.first(tags.size() / 2));
+        part.add(tags.subspan(tags.size() / 2));
+    }
+}
+
 // The first member of a rank signs for all of it; the others sign that they add nothing.
 SecureAttempt::Messages SecureAttempt::gather_tags(const Messages& signatures, const TagSums& tag_sums, std::optional<SumTags>& whole) {
-    const auto prepare = [&] { whole.emplace(*session_, coin_of(*session_, members_, signatures)); };
-    auto messages = from_all(LeaveStep::release, prepare, [&](std::uint32_t, SecureParty& party) {
-        SumTags given(*session_, whole->coin());
-        SumTags part(*session_, whole->coin());
-        if (&party == hosted_members_.front()) {
-            for (const auto& sent : sent32_) given.add(sent.vector, sent.first, std::span(sent.words));
-            for (const auto& sent : sent64_) given.add(sent.vector, sent.first, std::span(sent.words));
-            tag_sums(part, *whole);
-        }
-        return party.tags(signatures, given, part);
+    std::optional<SumTags> given;
+    std::optional<SumTags> part;
+    succeed_on_all(group_.communicator(), [&] {
+        const auto coin = coin_of(*session_, members_, signatures);
+        for (auto* const tags : {&whole, &given, &part}) tags->emplace(*session_, coin);
+        for (const auto& sent : sent32_) given->add(sent.vector, sent.first, std::span(sent.words));
+        for (const auto& sent : sent64_) given->add(sent.vector, sent.first, std::span(sent.words));
+        tag_sums(*part, *whole);
     });
+    add_tags_of_group(*given, *part);
+    const SumTags nothing(*session_, whole->coin());
+    auto messages = from_all(
+        LeaveStep::release, [] {},
+        [&](std::uint32_t, SecureParty& party) {
+            const bool speaks = &party == hosted_members_.front();
+            return party.tags(signatures, speaks ? *given : nothing, speaks ? *part : nothing);
+        });
     sent32_.clear();
     sent64_.clear();
     return messages;
@@ -282,6 +333,7 @@ SecureAttempt::Messages SecureAttempt::gather_tags(const Messages& signatures, c
 
 Unmasking SecureAttempt::finish(const TagSums& tag_sums) {
     const Communicator& world = group_.communicator();
+    shared_masks_.clear();  // after R4 no word is masked
     const auto signatures = from_all(
         LeaveStep::signature, [] {}, [&](std::uint32_t, SecureParty& party) { return party.agree_on_members(entries_); });
     crypto::Bytes32 sums{};
@@ -294,6 +346,7 @@ Unmasking SecureAttempt::finish(const TagSums& tag_sums) {
                 if (!is_gone(silo, LeaveStep::release)) sums = party->check_tags(tags, *whole);
             }
         });
+        broadcast(group_.ranks().own(), std::span<std::uint8_t>(sums), 0);  // those that the parties of this group have looked at
     }
     const auto releases = from_all(
         LeaveStep::release, [] {},

@@ -1,10 +1,14 @@
 """Silos that groups of ranks host together: one hash for any number of groups, close to one rank a silo, and clear refusals."""
 
 import json
+import os
+import pathlib
 import re
+import signal
 import unittest
 
 import harness
+import secure_test
 
 USAGE, DATA, RUNTIME = 2, 3, 4
 
@@ -109,6 +113,90 @@ class Groups(harness.EndToEnd):
                 self.train(ranks=ranks, name=name, flags=[*groups_of(2), *NO_COMPARISON, "--exchange.range", rule, "--data.class_weights", "balanced"])
                 shas.add(self.sha(name))
             self.assertEqual(len(shas), 1, rule)
+
+
+class UnderMasks(secure_test.Secure):
+    def test_masked_is_plain_in_both_rings_and_with_tags(self):
+        for bits, each, all_ranks in ((32, 2, (2, 6, 8)), (64, 3, (3, 6))):
+            flags = [*groups_of(each), *NO_COMPARISON, "--exchange.ring_bits", bits, "--eval.every", 1, "--run.rounds", 4]
+            self.train(ranks=each, name=f"plain-{bits}", flags=flags)
+            for ranks in all_ranks:
+                for integrity in ("none", "tags"):
+                    if integrity == "tags" and ranks > 3 * each:
+                        continue  # every group needs a silo that signs
+                    name = f"{bits}-{ranks}-{integrity}"
+                    self.train(ranks=ranks, name=name, flags=[*flags, "--exchange.secure", "true", "--exchange.integrity", integrity])
+                    self.assertEqual(self.hashes(name), self.hashes(f"plain-{bits}"))
+                    for line, plain in zip(self.metrics(name), self.metrics(f"plain-{bits}")):
+                        self.assertEqual(line["test"]["overall"], plain["test"]["overall"])
+                        for key in ("train_loss", "weight_sum", "clipped", "trained"):
+                            self.assertEqual(line[key], plain[key])
+        result = self.train(ranks=8, name="mute", flags=[*groups_of(2), "--exchange.secure", "true", *NO_COMPARISON, "--exchange.integrity", "tags"], code=USAGE)
+        self.assertIn("rank 6 hosts no silo that could sign for its part of the sum; start at most 6 ranks", result.err)
+
+    def test_with_keys_of_a_roster_and_a_round_that_is_done_again(self):
+        config = self.federation(5, standardise="federated")
+        self.train(config, 2, "plain", groups_of(2))
+        for ranks in (2, 10):
+            result = self.secure(config, ranks, f"secure-{ranks}", *groups_of(2), new_ledgers=True)
+            self.assertEqual(self.hashes(f"secure-{ranks}"), self.hashes("plain"))
+            self.assertIn("no silo, rank or relay learns" if ranks == 10 else "silos of different domains share a process", result.out)
+        # With the ledgers that the last one left: the same sums, which another size of the groups would not give.
+        self.secure(config, 4, "again", *groups_of(2))
+        self.assertEqual(self.hashes("again"), self.hashes("plain"))
+        result = self.secure(config, 3, "other", *groups_of(3), code=RUNTIME)
+        self.assertIn("gave other words to a sum on this model before", result.err)
+
+    def test_leavers_at_every_step(self):
+        config = self.federation(7)
+        steps = ("train", "keys", "shares", "entry", "signature", "release")
+        leaving = [f"{number + 1}:{self.names[number]}:{step}" for number, step in enumerate(steps)]
+        flags = [*groups_of(2), "--exchange.rehearse_leaving", ", ".join(leaving), "--exchange.weights", "uniform", "--exchange.corrupt", "0.2"]
+        self.train(config, 2, "plain", flags)
+        for ranks in (4, 8):
+            self.secure(config, ranks, f"secure-{ranks}", *flags, new_ledgers=True)
+            self.assertEqual(self.hashes(f"secure-{ranks}"), self.hashes("plain"))
+
+    def test_killed_and_resumed_is_uninterrupted(self):
+        config = self.federation(5, model="softmax")
+        flags = [*groups_of(2), "--run.rounds", "4000", "--checkpoint.every", "5", "--eval.every", "0"]
+        process = harness.start(["train", config, "--run.dir", self.folder / "run", "--exchange.secure", "true", *flags], 4)
+        metrics = self.folder / "run" / "metrics.jsonl"
+        harness.wait_until(lambda: metrics.exists() and metrics.read_text().count("\n") >= 8, what="the eighth round")
+        os.kill(harness.rank_pids(process.pid)[1], signal.SIGKILL)  # no first of a group
+        self.assertNotEqual(harness.finish(process).code, 0)
+        flags[3] = str(metrics.read_text().count("\n") + 2)
+        self.secure(config, 2, "run", "--run.resume", "auto", *flags)
+        self.train(config, 2, "plain", flags)
+        self.assertEqual(self.hashes("run"), self.hashes("plain"))
+
+    def test_a_silo_that_misses_its_deadline(self):
+        """One silo would train for minutes. When the rounds are done again, its ledger, which its first rank alone has, tells both ranks."""
+        self.federation_with_a_slow_silo()
+        config = self.write_config(secure_test.CONFIG.format(model="mlp", standardise="none"))
+        flags = [*groups_of(2), "--run.rounds", 2, "--exchange.weights", "uniform", "--local.epochs", 300]
+        late = [*flags, "--local.deadline_s", 3]
+        self.train(config, 2, "plain", late)
+        result = self.secure(config, 2, "secure", *late)
+        self.assertEqual(result.err.count('silo "slow" gives nothing to round 2'), 1, str(result))
+        self.assertEqual(self.hashes("secure"), self.hashes("plain"))
+        self.secure(config, 4, "again", *flags)
+        self.assertEqual(self.hashes("again"), self.hashes("plain"))
+
+    def test_only_the_first_rank_of_a_group_holds_keys(self):
+        config = self.federation(3)
+        process = harness.start(["train", config, "--run.dir", self.folder / "run", "--exchange.secure", "true", "--run.rounds", "100000", *groups_of(2)], 6)
+        try:
+            metrics = self.folder / "run" / "metrics.jsonl"
+            harness.wait_until(lambda: metrics.exists() and metrics.read_text().count("\n") >= 1, what="the first round")
+            ledgers = []
+            for pid in harness.rank_pids(process.pid):
+                targets = [os.readlink(entry) for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()]
+                ledgers.append(sum(target.endswith(".ledger") for target in targets))
+            self.assertEqual(sorted(ledgers), [0, 0, 0, 1, 1, 1])
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 class Refusals(harness.EndToEnd):
