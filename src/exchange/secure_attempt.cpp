@@ -34,6 +34,13 @@ void read_messages(const std::string& text, Take&& take) {
     }
 }
 
+struct WipedKeys {
+    std::vector<crypto::Bytes> of_members;
+    ~WipedKeys() {
+        for (auto& bytes : of_members) crypto::wipe(bytes);
+    }
+};
+
 }  // namespace
 
 crypto::Bytes32 context_of(const SumTerms& terms) {
@@ -186,34 +193,34 @@ void SecureAttempt::enter() {
     }
 }
 
-// The keys of masks go to the other ranks of the group, which are the silo itself, and nowhere else.
+// The keys of masks go to the other ranks of the group, which are the silo itself, and nowhere else. A rank that lacked some would send
+// words that nothing hides: how many there are follows from what all have signed.
 void SecureAttempt::share_masks() {
     const RankGroups& ranks = group_.ranks();
     const std::uint32_t vector = terms_.vectors.front().id;
-    std::string text;
+    WipedKeys keys;
+    std::vector<std::uint32_t> members;  // of this group
+    for (std::uint32_t silo = 0; silo < members_.is_in.size(); ++silo) {
+        if (!members_.is_in[silo] || group_.host_of(silo) != ranks.rank_of(ranks.group())) continue;
+        members.push_back(silo);
+        keys.of_members.emplace_back(MaskStreams::size_of_keys(1 + session_->neighbours_of(silo).size()));
+    }
     succeed_on_all(group_.communicator(), [&] {
-        for (auto& [silo, party] : parties_) {
-            if (!members_.is_in[silo]) continue;
-            crypto::Bytes keys = party->share_masks(vector, *terms_.own_words);
-            MessageWriter header;
-            header.number(silo).number(static_cast<std::uint32_t>(keys.size()));
-            if (text.empty()) text.reserve(parties_.size() * (header.bytes().size() + keys.size()));  // no copy is left behind
-            text += as_text(header.bytes());
-            text.append(reinterpret_cast<const char*>(keys.data()), keys.size());
-            crypto::wipe(keys);
+        for (std::size_t i = 0; ranks.is_first() && i < members.size(); ++i) {
+            const std::size_t size = keys.of_members[i].size();
+            keys.of_members[i] = parties_.at(members[i])->share_masks(vector, *terms_.own_words);
+            require<RuntimeError>(keys.of_members[i].size() == size, "{} has other masks than with its neighbours",
+                                  session_->name(members[i]));
         }
     });
-    broadcast_text(ranks.own(), text, 0);
+    for (auto& of_member : keys.of_members) broadcast(ranks.own(), std::span<std::uint8_t>(of_member), 0);
     succeed_on_all(group_.communicator(), [&] {
-        if (ranks.is_first()) return;
-        read_messages(text, [&](std::uint32_t silo, crypto::View keys) {
-            unless_refused(silo < members_.is_in.size() && members_.is_in[silo], Refusal::bad_message, "keys of masks of silo {}", silo);
-            SiloMasks& masks = shared_masks_.emplace_back(terms_.vectors, session_->name(silo));
-            masks.streams().add_keys(vector, group_.cipher(), keys);
+        for (std::size_t i = 0; !ranks.is_first() && i < members.size(); ++i) {
+            SiloMasks& masks = shared_masks_.emplace_back(terms_.vectors, session_->name(members[i]));
+            masks.streams().add_keys(vector, group_.cipher(), keys.of_members[i]);
             masks.keep_to(vector, *terms_.own_words);
-        });
+        }
     });
-    crypto::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
 }
 
 void SecureAttempt::check_members() const {

@@ -49,7 +49,7 @@ crypto::Bytes MaskStreams::keys_of(std::uint32_t vector) const {
     const auto found = streams_.find(vector);
     crypto::Bytes keys;
     if (found == streams_.end()) return keys;
-    keys.reserve(found->second.size() * (1 + crypto::Secret<40>::size()));  // no copies are left behind in memory
+    keys.reserve(size_of_keys(found->second.size()));  // no copies are left behind in memory
     for (const auto& mask : found->second) {
         keys.push_back(mask.sign == kernels::Sign::plus ? 0 : 1);
         keys.insert(keys.end(), mask.key.view().begin(), mask.key.view().end());
@@ -58,7 +58,7 @@ crypto::Bytes MaskStreams::keys_of(std::uint32_t vector) const {
 }
 
 void MaskStreams::add_keys(std::uint32_t vector, kernels::Cipher cipher, crypto::View keys) {
-    constexpr std::size_t entry = 1 + crypto::Secret<40>::size();
+    constexpr std::size_t entry = size_of_keys(1);
     unless_refused(!keys.empty() && keys.size() % entry == 0, Refusal::bad_message, "{} bytes are no keys of masks", keys.size());
     for (std::size_t at = 0; at < keys.size(); at += entry) {
         const auto key = keys.subspan(at + 1, kernels::stream_key_bytes(cipher));

@@ -24,6 +24,7 @@ public:
 
     /// What makes the same streams of a vector elsewhere: as secret as the masks. To be wiped.
     [[nodiscard]] crypto::Bytes keys_of(std::uint32_t vector) const;
+    [[nodiscard]] static constexpr std::size_t size_of_keys(std::size_t streams) { return streams * (1 + crypto::Secret<40>::size()); }
     /// Adds streams of keys_of(). Throws Refused(bad_message) where it is none.
     void add_keys(std::uint32_t vector, kernels::Cipher cipher, crypto::View keys);
 

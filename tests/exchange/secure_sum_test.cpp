@@ -120,6 +120,7 @@ TEST_F(SecureSumTest, HasTheBitsOfThePlainSumForEveryWayOfWords) {
     expect_bits_of_plain_sum(clipped, 3);
     SecureCase sparse;
     sparse.silos = 20;
+    sparse.ranks_per_silo = group_sizes(world).back();
     sparse.config.graph = "harary";
     sparse.config.corrupt = 0.1;
     expect_bits_of_plain_sum(sparse, 1);
