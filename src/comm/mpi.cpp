@@ -129,19 +129,32 @@ void Communicator::free() noexcept {
 Communicator Communicator::duplicate() const {
     MPI_Comm handle = MPI_COMM_NULL;
     mpi_check(MPI_Comm_dup(handle_, &handle));
-    Communicator copy(handle);
-    copy.deadline_s_ = deadline_s_;
-    copy.largest_count_ = largest_count_;
+    return with_limits_of(handle, *this);
+}
+
+Communicator Communicator::duplicate(double deadline_s) const {
+    Communicator copy = duplicate();
+    copy.set_deadline(deadline_s);
     return copy;
+}
+
+Communicator Communicator::with_limits_of(MPI_Comm handle, const Communicator& other) {
+    Communicator made(handle);
+    made.deadline_s_ = other.deadline_s_;
+    made.largest_count_ = other.largest_count_;
+    return made;
+}
+
+Communicator Communicator::split(int part) const {
+    MPI_Comm handle = MPI_COMM_NULL;
+    mpi_check(MPI_Comm_split(handle_, part, rank_, &handle));
+    return with_limits_of(handle, *this);
 }
 
 Communicator Communicator::split_by_machine() const {
     MPI_Comm handle = MPI_COMM_NULL;
     mpi_check(MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &handle));
-    Communicator part(handle);
-    part.deadline_s_ = deadline_s_;
-    part.largest_count_ = largest_count_;
-    return part;
+    return with_limits_of(handle, *this);
 }
 
 void Communicator::abort(int code) const {

@@ -44,6 +44,9 @@ public:
 
     /// The same ranks with a message space of their own; keeps the deadline and the limit.
     [[nodiscard]] Communicator duplicate() const;
+    [[nodiscard]] Communicator duplicate(double deadline_s) const;
+    /// The ranks that give the same number, from 0 on, in the same order.
+    [[nodiscard]] Communicator split(int part) const;
     /// The ranks that can share memory with this one, in the same order.
     [[nodiscard]] Communicator split_by_machine() const;
     /// Ends the job on every rank with this exit code.
@@ -58,6 +61,7 @@ public:
 
 private:
     explicit Communicator(MPI_Comm handle);
+    [[nodiscard]] static Communicator with_limits_of(MPI_Comm handle, const Communicator& other);
     void free() noexcept;
 
     MPI_Comm handle_ = MPI_COMM_NULL;

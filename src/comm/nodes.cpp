@@ -1,5 +1,6 @@
 #include "comm/nodes.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -93,6 +94,15 @@ Nodes Nodes::apart(const Communicator& communicator) {
     std::vector<int> ranks;
     for (int rank = 0; rank < communicator.size(); ++rank) ranks.push_back(rank);
     return Nodes(ranks);
+}
+
+Nodes Nodes::among(const std::vector<int>& ranks) const {
+    std::vector<int> first_of;
+    for (const int rank : ranks) {
+        const auto first = std::find_if(ranks.begin(), ranks.end(), [&](int other) { return together(rank, other); });
+        first_of.push_back(static_cast<int>(first - ranks.begin()));
+    }
+    return Nodes(first_of);
 }
 
 std::shared_ptr<std::byte> shared_memory(const Communicator& communicator, const Nodes& nodes, std::size_t bytes) {

@@ -20,6 +20,9 @@ public:
     /// Every rank is a node of its own: nobody shares memory.
     [[nodiscard]] static Nodes apart(const Communicator& communicator);
 
+    /// The same for a communicator of some of these ranks: its rank i is ranks[i] here. Local.
+    [[nodiscard]] Nodes among(const std::vector<int>& ranks) const;
+
     [[nodiscard]] std::size_t count() const { return ranks_of_.size(); }
     [[nodiscard]] std::size_t of(int rank) const { return of_[static_cast<std::size_t>(rank)]; }
     /// Ascending.

@@ -23,7 +23,7 @@ namespace {
 constexpr const char* usage =
     "usage: silosum plan CONFIG [--ranks N] [--section.key value ...]\n\n"
     "Checks a configuration and its shards as `train` would and foretells memory and traffic; trains nothing.\n"
-    "  --ranks N    ranks to plan for (default: one a silo)\n";
+    "  --ranks N    ranks to plan for (default: local.ranks_per_silo for each silo)\n";
 
 std::string size_text(std::size_t bytes) {
     const double value = static_cast<double>(bytes);
@@ -64,6 +64,17 @@ std::uint64_t steps_of_round(const RunConfig& config, std::uint64_t rows) {
     return config.local.steps > 0 ? config.local.steps : config.local.epochs * plan.batches_per_epoch();
 }
 
+void check_warm_start(const RunConfig& config, const Census& census, std::span<const LayerSpec> layers, const Sequential& network) {
+    if (config.run.warm_start.empty()) return;
+    ModelDescription description;
+    description.problem = census.problem;
+    description.layers = layers_text(layers);
+    description.loss = config.model.loss;
+    description.class_names = census.class_names;
+    description.feature_names = census.feature_names;
+    (void)first_parameters(config, network, description);
+}
+
 int plan(const std::vector<std::string>& arguments) {
     std::vector<std::string> flags(arguments.begin() + 1, arguments.end());
     int ranks = take_ranks(flags);
@@ -89,30 +100,27 @@ int plan(const std::vector<std::string>& arguments) {
     check_rules(config.evaluation, census);
     check_class_weights(config.data, census.problem);
     const std::size_t test_bytes = config.evaluation.common_test.empty() ? 0 : bytes_of(read_common_test(config.evaluation, census));
-    if (ranks == 0) ranks = static_cast<int>(census.silos.size());
+    if (ranks == 0) ranks = static_cast<int>(census.silos.size() * config.local.ranks_per_silo);
+    const auto groups = static_cast<std::size_t>(config.local.groups_of(ranks));
 
     const auto layers = layers_for(config.model, census.problem);
     const Threads threads(1);
     const Sequential network(layers, census.problem, config.model.loss, threads, 1);
-    if (!config.run.warm_start.empty()) {
-        ModelDescription description;
-        description.problem = census.problem;
-        description.layers = layers_text(layers);
-        description.loss = config.model.loss;
-        description.class_names = census.class_names;
-        description.feature_names = census.feature_names;
-        (void)first_parameters(config, network, description);
-    }
+    check_warm_start(config, census, layers, network);
     const auto rank_count = static_cast<std::size_t>(ranks);
-    fmt::print("{} on {}: {} train rows, the largest silo {}\n", counted(census.silos.size(), "silo"), counted(rank_count, "rank"),
-               census.totals.train, census.largest_train());
-    if (rank_count > census.silos.size()) fmt::print("{} without a silo\n", counted(rank_count - census.silos.size(), "rank"));
+    fmt::print("{} on {}: {} train rows, the largest silo {}\n", counted(census.silos.size(), "silo"),
+               ranks_text(rank_count, config.local.ranks_per_silo), census.totals.train, census.largest_train());
+    if (groups > census.silos.size())
+        fmt::print("{} without a silo\n", counted((groups - census.silos.size()) * config.local.ranks_per_silo, "rank"));
     fmt::print("{}: {}\n{} parameters ({})\n", to_string(census.problem), layers_text(layers), network.layout().size(),
                size_text(network.layout().size() * sizeof(float)));
     fmt::print("{} rounds of {} optimiser steps at the largest silo\n", config.run.rounds, steps_of_round(config, census.largest_train()));
     print_exchange(config, census);
     const Needs needs = needs_of(config, census, shard_bytes, test_bytes, ranks, program_bytes);
-    fmt::print("each rank sends {} a round\n\nmemory of the largest rank\n", size_text(needs.bytes_sent_per_round));
+    fmt::print("each rank sends {} a round\n", size_text(needs.bytes_sent_per_round));
+    if (needs.bytes_sent_per_step > 0)
+        fmt::print("and {} a step to those that train a silo with it\n", size_text(needs.bytes_sent_per_step));
+    fmt::print("\nmemory of the largest rank\n");
     for (const auto& [what, bytes] : needs.memory) fmt::print("  {:<28}{:>12}\n", what, size_text(bytes));
     fmt::print("  {:<28}{:>12}  ({} bytes)\n", "total", size_text(needs.total()), needs.total());
     return static_cast<int>(ExitCode::done);

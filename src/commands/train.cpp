@@ -15,6 +15,7 @@
 #include "comm/collectives.hpp"
 #include "commands/run_folder.hpp"
 #include "config/assemble.hpp"
+#include "config/needs.hpp"
 #include "io/atomic_file.hpp"
 #include "observe/compare_local.hpp"
 #include "observe/progress.hpp"
@@ -95,12 +96,13 @@ private:
         const auto& fed = *assembly_.federation;
         const std::size_t silos = fed.census.silos.size();
         fmt::print("{} on {} ({}, {} each): {} train, {} validation, {} test rows\n", counted(silos, "silo"),
-                   counted(static_cast<std::size_t>(world_.size()), "rank"), assembly_.identity.isa, counted(config_.run.threads, "thread"),
-                   fed.census.totals.train, fed.census.totals.validation, fed.census.totals.test);
+                   ranks_text(static_cast<std::size_t>(world_.size()), config_.local.ranks_per_silo), assembly_.identity.isa,
+                   counted(config_.run.threads, "thread"), fed.census.totals.train, fed.census.totals.validation, fed.census.totals.test);
         if (fed.census.totals.validation + fed.census.totals.test == 0 && !assembly_.common_test)
             fmt::print("no silo has validation or test rows, and there is no eval.common_test: only the train loss is measured\n");
-        if (static_cast<std::size_t>(world_.size()) > silos) {
-            const std::size_t without = static_cast<std::size_t>(world_.size()) - silos;
+        const auto groups = static_cast<std::size_t>(fed.ranks->count());
+        if (groups > silos) {
+            const std::size_t without = (groups - silos) * static_cast<std::size_t>(fed.ranks->each());
             fmt::print("{} without a silo: {} of the model and {} every sum\n", counted(without, "rank"),
                        without == 1 ? "it owns a slice" : "they own slices", without == 1 ? "joins" : "join");
         }
@@ -258,6 +260,7 @@ private:
                                     {"rounds", outcome.rounds},
                                     {"stop_reason", outcome.stop_reason},
                                     {"ranks", world_.size()},
+                                    {"ranks_per_silo", fed.ranks->each()},
                                     {"silos", fed.census.silos.size()},
                                     {"parameters", fed.global.values.size()},
                                     {"transport", fed.exchange->transport()},

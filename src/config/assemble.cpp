@@ -77,7 +77,7 @@ std::unique_ptr<SecureGroup> secure_group(const Communicator& world, const RunCo
         check_secure(config, setup.names.size());
         keep_memory_private();  // before keys are read
     });
-    auto group = std::make_unique<SecureGroup>(world, config.exchange, setup.names, setup.hosted);
+    auto group = std::make_unique<SecureGroup>(world, config.exchange, setup.names, setup.hosted, setup.ranks_per_silo);
     succeed_on_all(world, [&] {
         const std::size_t selected = config.selection.silos_per_round == 0 ? setup.names.size() : config.selection.silos_per_round;
         require(selected >= group->plan().least_trained,
@@ -86,6 +86,18 @@ std::unique_ptr<SecureGroup> secure_group(const Communicator& world, const RunCo
                 selected, config.exchange.corrupt, group->plan().least_trained);
     });
     return group;
+}
+
+std::unique_ptr<GroupTraining> group_training(const Communicator& world, const RankGroups& ranks, const RunConfig& config,
+                                              Trainer& trainer) {
+    if (ranks.each() == 1) return nullptr;
+    std::unique_ptr<GroupTraining> training;
+    agree_on_error(world, error_of([&] {
+                       training = std::make_unique<GroupTraining>(ranks, trainer.network().gradient_size(), config.exchange.transport,
+                                                                  config.exchange.chunk_kib * 1024);
+                   }));
+    trainer.share_with(*training);
+    return training;
 }
 
 // Rank 0 makes or reads the first model: the mathematical functions of other ranks' libraries may round otherwise.
@@ -158,17 +170,21 @@ Parameters first_parameters(const RunConfig& config, const Sequential& network, 
 }
 
 Assembly assemble(const Communicator& world, const RunConfig& config, const DeviceChoice& device, bool is_resumed) {
+    succeed_on_all(world, [&] { (void)config.local.groups_of(world.size()); });
     const auto isa = agree_on_isa(world, config.run.isa);
+    const auto each = static_cast<int>(config.local.ranks_per_silo);
+    auto ranks = std::make_unique<RankGroups>(world, each);
     const auto files = files_on_all(world, config.data);
     std::vector<Silo> silos;
     // A ledger notices other data by itself; where there is none, nothing is secret.
     const bool has_secrets = config.exchange.secure && config.exchange.identities == "roster";
-    Census census = take_census(world, files, silos, config.exchange.secure, has_secrets);
+    Census census = take_census(world, *ranks, files, silos, config.exchange.secure, has_secrets);
     ExchangeSetup setup;
+    setup.ranks_per_silo = each;
     for (const Silo& silo : silos) setup.hosted.push_back(silo.id());
     for (const auto& silo : census.silos) setup.names.push_back(silo.name);
     auto group = secure_group(world, config, setup);
-    auto sums = group ? make_secure_sums(*group) : make_plain_sums(world);
+    auto sums = group ? make_secure_sums(*group) : make_plain_sums(world, each);
     if (group) census.totals = sum_rows(*sums, census, silos);
     const Standardisation standardisation = standardise(world, *sums, config.data.standardise, census.problem, silos);
     const auto weights = class_weights(world, *sums, config.data, census.problem, silos);
@@ -178,13 +194,14 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Devi
     std::optional<Trainer> trainer;
     std::uint64_t largest_train = 1;  // of this rank's silos
     for (const Silo& silo : silos) largest_train = std::max<std::uint64_t>(largest_train, silo.shard().train.rows);
-    const auto largest_batch = static_cast<std::size_t>(config.local.batch_size_for(largest_train));
+    const auto largest_batch = static_cast<std::size_t>(config.local.part_size_for(largest_train));
     succeed_on_all(world, [&] {
         layers = layers_for(config.model, census.problem);
         trainer.emplace(layers, census.problem, config.model.loss, config.local, config.data.drop_last, config.run.seed, config.run.rounds,
                         largest_batch, device.stream);
         if (!weights.empty()) trainer->network().set_class_weights(weights);
     });
+    auto training = group_training(world, *ranks, config, *trainer);
     std::optional<Selection> selection;
     std::unique_ptr<Algorithm> algorithm;
     succeed_on_all(world, [&] {
@@ -218,8 +235,10 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Devi
     for (const auto& silo : census.silos) assembly.identity.silos.emplace_back(silo.name, silo.fingerprint);
     assembly.common_test = std::move(common_test);
     assembly.federation = std::make_unique<Federation>(Federation{.world = world,
+                                                                  .ranks = std::move(ranks),
                                                                   .census = std::move(census),
                                                                   .silos = std::move(silos),
+                                                                  .training = std::move(training),
                                                                   .trainer = std::move(*trainer),
                                                                   .global = std::move(global),
                                                                   .selection = *selection,

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
+#include "base/text.hpp"
 #include "comm/slices.hpp"
 #include "model/sequential.hpp"
 
@@ -19,10 +22,11 @@ constexpr std::size_t transport_bytes = 6 * mib;
 std::size_t exchange_bytes(const RunConfig& config, std::size_t parameters, std::size_t hosted, int ranks) {
     const Slices slices(parameters, ranks);
     const std::size_t word = config.exchange.ring_bits / 8;
-    const std::size_t all_words = static_cast<std::size_t>(ranks) * slices.largest() * word;
+    const std::size_t part = parameters / config.local.ranks_per_silo;  // of the words of a silo, on one rank
+    const std::size_t all_words = static_cast<std::size_t>(config.local.groups_of(ranks)) * slices.largest() * word;
     std::size_t bytes = slices.largest() * sizeof(double) + std::min<std::size_t>(config.exchange.chunk_kib * 1024, all_words) * 4;
-    if (hosted > 1) bytes += parameters * word;
-    if (config.exchange.integrity == "tags") bytes += parameters * word;  // what was sent, until it is tagged
+    if (hosted > 1) bytes += part * word;
+    if (config.exchange.integrity == "tags") bytes += part * word;  // what was sent, until it is tagged
     if (hosted > 1 && config.exchange.range == "agreed") bytes += hosted * parameters * sizeof(float);
     return bytes;
 }
@@ -33,6 +37,10 @@ std::size_t Needs::total() const {
     std::size_t sum = 0;
     for (const auto& [what, bytes] : memory) sum += bytes;
     return sum;
+}
+
+std::string ranks_text(std::size_t ranks, std::uint64_t ranks_per_silo) {
+    return counted(ranks, "rank") + (ranks_per_silo == 1 ? "" : fmt::format(", {} ranks each", ranks_per_silo));
 }
 
 std::size_t bytes_of(const Shard& shard) {
@@ -47,16 +55,18 @@ Needs needs_of(const RunConfig& config, const Census& census, const std::vector<
                int ranks, std::size_t program_bytes) {
     const auto layers = layers_for(config.model, census.problem);
     const Threads threads(config.run.threads);
-    const auto batch = static_cast<std::size_t>(config.local.batch_size_for(std::max<std::uint64_t>(1, census.largest_train())));
+    const auto batch = static_cast<std::size_t>(config.local.part_size_for(std::max<std::uint64_t>(1, census.largest_train())));
+    const auto each = config.local.ranks_per_silo;
+    const int groups = config.local.groups_of(ranks);
     const std::size_t parameters = [&] {
         const Sequential network(layers, census.problem, config.model.loss, threads, 1);
         return network.layout().size();
     }();
 
-    std::vector<std::size_t> rank_bytes(static_cast<std::size_t>(ranks), 0);
+    std::vector<std::size_t> rank_bytes(static_cast<std::size_t>(groups), 0);
     for (std::size_t silo = 0; silo < shard_bytes.size(); ++silo)
-        rank_bytes[static_cast<std::size_t>(host_of(silo, ranks))] += shard_bytes[silo];
-    const std::size_t hosted = (shard_bytes.size() + static_cast<std::size_t>(ranks) - 1) / static_cast<std::size_t>(ranks);
+        rank_bytes[static_cast<std::size_t>(host_of(silo, groups))] += shard_bytes[silo];
+    const std::size_t hosted = (shard_bytes.size() + static_cast<std::size_t>(groups) - 1) / static_cast<std::size_t>(groups);
     const auto settings = config.local.optimizer_settings();
     const std::size_t model_bytes = parameters * sizeof(float);
 
@@ -68,7 +78,13 @@ Needs needs_of(const RunConfig& config, const Census& census, const std::vector<
     const std::size_t batch_bytes = batch * census.problem.features() * sizeof(float);
     needs.memory.emplace_back(
         "local model and network",
-        model_bytes + batch_bytes + Sequential::estimate_memory_bytes(layers, census.problem, threads, batch, settings));
+        model_bytes + batch_bytes + Sequential::estimate_memory_bytes(layers, census.problem, threads, batch, settings, each > 1));
+    if (each > 1) {
+        // The sum, and chunks on their way: see ordered_sum.hpp and slice_pipeline.hpp.
+        needs.memory.emplace_back("sum of gradients",
+                                  model_bytes + std::min<std::size_t>(config.exchange.chunk_kib * 1024, model_bytes) * 4);
+        needs.bytes_sent_per_step = 2 * model_bytes * (each - 1) / each;
+    }
     if (config.local.keeps_state()) {
         // One silo's state more while a checkpoint writes it in the order of the layout.
         needs.memory.emplace_back("kept optimiser state", hosted * settings.state_vectors() * model_bytes);
@@ -76,8 +92,9 @@ Needs needs_of(const RunConfig& config, const Census& census, const std::vector<
     if (config.evaluation.compare_local) needs.memory.emplace_back("comparison with silos alone", 3 * model_bytes);
     needs.memory.emplace_back("exchange", exchange_bytes(config, parameters, std::min(hosted, shard_bytes.size()), ranks));
 
-    const Slices slices(parameters, ranks);
-    const std::uint64_t others = parameters - slices.size(ranks - 1);
+    const Slices slices(parameters, ranks, static_cast<int>(each));
+    const Slices part = slices.of_position(0);
+    const std::uint64_t others = part.last() - part.first() - part.size(groups - 1);
     needs.bytes_sent_per_round =
         others * (config.exchange.ring_bits / 8) + slices.largest() * sizeof(float) * static_cast<std::uint64_t>(ranks - 1);
     return needs;

@@ -65,7 +65,7 @@ public:
     template <class T>
     void fill_with_zeros(std::span<T> values) const {
         if (cuda_) return cuda_->fill_with_zeros(values.data(), values.size_bytes());
-        if (!values.empty()) std::memset(values.data(), 0, values.size_bytes());
+        if (!values.empty()) std::memset(static_cast<void*>(values.data()), 0, values.size_bytes());
     }
 
 private:

@@ -10,36 +10,41 @@ namespace silosum {
 void ExactSum::begin(const Round& round) {
     Exchange::begin(round);
     arrival_ = {};
+    added_ = 0;
     clipped_ = 0;
     largest_mean_ = 0;
 }
 
 void ExactSum::add(const Update& update) {
     if (const auto problem = error_of([&] {
-            check(update, arrival_.present);
-            if (weight_of(update) > 0)
+            check(update, added_);
+            if (weight_of(update) > 0 && ranks_.is_first())
                 numbers_.add(update.numbers, fmt::format("{}, round {}: a result of its training", text_of(update.silo), round_));
         })) {
         remember(*problem);
         return;
     }
     const std::uint64_t weight = weight_of(update);
-    ++arrival_.present;
-    if (update.weight == 0) {
+    const std::uint64_t one = ranks_.is_first() ? 1 : 0;  // a group counts its silos once
+    ++added_;
+    arrival_.present += one;
+    if (update.weight == 0 && ranks_.is_first()) {
         fmt::print(stderr, "silosum: warning: {} gives nothing to round {}: it did not end its training within local.deadline_s\n",
                    text_of(update.silo), round_);
     }
     if (weight == 0) return;
-    arrival_.steps += update.steps;
-    ++arrival_.trained;
-    arrival_.weight += weight;
+    arrival_.steps += one * update.steps;
+    arrival_.trained += one;
+    arrival_.weight += one * weight;
     arrival_.gives = 1;
 
     Waiting waiting{.silo = update.silo, .weight = weight, .local = update.local, .global = update.global, .copy = {}};
     const bool streams = expected_ == 1;
     clock_.measure("encode", [&] {
         if (config_.range == "agreed") {
-            const double largest = kernels::largest_difference(setup_.parameters, update.local.data(), update.global.data());
+            const std::size_t first = part_.first();
+            const double largest =
+                kernels::largest_difference(part_.last() - first, update.local.data() + first, update.global.data() + first);
             if (!std::isfinite(largest)) return remember_not_finite(update.silo, 0);
             if (largest > arrival_.largest) {
                 arrival_.largest = largest;
@@ -68,7 +73,8 @@ void ExactSum::encode(const Waiting& update) {
 }
 
 void ExactSum::remember_not_finite(std::uint32_t silo, std::uint64_t coordinates) {
-    remember(RuntimeError(divergence(silo, coordinates)));
+    // The ranks of a group see different coordinates, and should say one thing.
+    remember(RuntimeError(divergence(silo, ranks_.each() == 1 ? coordinates : 0)));
 }
 
 void ExactSum::remember(const Error& error) {
@@ -129,7 +135,9 @@ void ExactSum::sum_words(const std::vector<Arrival>& arrivals, Aggregate& aggreg
         });
     }
     std::vector<bool> gives;
-    for (const Arrival& arrival : arrivals) gives.push_back(arrival.gives != 0);
+    for (int group = 0; group < ranks_.count(); ++group) {
+        gives.push_back(arrivals[static_cast<std::size_t>(ranks_.rank_of(group, ranks_.position()))].gives != 0);
+    }
 
     const auto weight_sum = static_cast<double>(aggregate.weight_sum);
     const RingResult result = ring_->reduce(gives, streamed, plan_.unit(), weight_sum, aggregate.mean, clock_);

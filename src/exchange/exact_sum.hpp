@@ -40,6 +40,7 @@ private:
 
     // Of the round in hand.
     Arrival arrival_;
+    std::size_t added_ = 0;  // updates of hosted silos
     std::uint64_t clipped_ = 0;
     double largest_mean_ = 0;
 };

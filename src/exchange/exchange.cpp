@@ -26,15 +26,16 @@ std::uint64_t largest_weight(const ExchangeConfig& config, std::uint64_t largest
 }
 
 Exchange::Exchange(const Communicator& communicator, const ExchangeConfig& config, const ExchangeSetup& setup)
-    : communicator_(communicator.duplicate()),
+    : communicator_(communicator.duplicate(config.deadline_s)),
+      ranks_(communicator_, setup.ranks_per_silo),
       config_(config),
       setup_(setup),
-      slices_(setup.parameters, communicator.size()),
+      slices_(setup.parameters, communicator.size(), setup.ranks_per_silo),
+      part_(slices_.of_position(ranks_.position())),
       rehearsal_({}, {}),
       next_range_{.value = config.range_value},
       mean_(slices_.size(communicator.rank())),
       numbers_(setup.numbers) {
-    communicator_.set_deadline(config.deadline_s);
     succeed_on_all(communicator_, [&] {
         rehearsal_ = Rehearsal(config.rehearse_leaving, setup.names);
         max_weight_ = largest_weight(config, setup.largest_shard);
@@ -46,9 +47,15 @@ Exchange::Exchange(const Communicator& communicator, const ExchangeConfig& confi
 }
 
 void Exchange::make_ring() {
+    std::vector<int> peers;
+    for (int group = 0; group < ranks_.count(); ++group) peers.push_back(ranks_.rank_of(group, ranks_.position()));
     const auto make = [&](const Nodes& nodes) {
         nodes_ = nodes;
-        ring_ = make_ring_sum(config_.ring_bits, communicator_, nodes, slices_, config_.chunk_kib * 1024, config_.secure);
+        // The rings of different positions are made side by side: what happens to one is told to all.
+        agree_on_error(communicator_, error_of([&] {
+                           ring_ = make_ring_sum(config_.ring_bits, ranks_.peers(), nodes.among(peers), part_, config_.chunk_kib * 1024,
+                                                 config_.secure);
+                       }));
     };
     const auto by_messages = [&](const std::string& why) {
         make(Nodes::apart(communicator_));

@@ -1,5 +1,6 @@
 // The exchange of a round: every silo's update is encoded by itself as integers, integers are added over all silos, each rank decodes
-// its slice of the mean, and the slices of the new model go to everybody. The same bits for every number of ranks.
+// its slice of the mean, and the slices of the new model go to everybody. The same bits for every number of ranks. Where a group of ranks
+// hosts a silo, each encodes one part of the vector and adds it to those of the ranks at its position of other groups.
 // Two of them: exact_sum.hpp adds words as they are, secure_sum.hpp under masks.
 #pragma once
 
@@ -16,6 +17,7 @@
 #include "base/phase_clock.hpp"
 #include "comm/collectives.hpp"
 #include "comm/nodes.hpp"
+#include "comm/rank_groups.hpp"
 #include "exchange/exchange_config.hpp"
 #include "exchange/rehearsal.hpp"
 #include "exchange/ring_sum.hpp"
@@ -27,7 +29,7 @@
 
 namespace silosum {
 
-/// What the exchange has to know of the federation. Equal on all ranks but for `hosted`.
+/// What the exchange has to know of the federation. Equal on all ranks but for `hosted`, which is equal in a group.
 struct ExchangeSetup {
     std::size_t parameters = 0;
     std::vector<std::uint32_t> hosted;  // ids of this rank's silos
@@ -35,6 +37,7 @@ struct ExchangeSetup {
     std::uint64_t largest_shard = 1;    // training samples of the largest shard of all silos
     std::size_t numbers = 0;            // length of Update::numbers
     std::vector<std::string> names{};   // of all silos by id, for messages; without them ids are told
+    int ranks_per_silo = 1;             // ranks that host the same silos together: comm/rank_groups.hpp
     int ranks_per_node = 0;             // more ranks of a machine are taken as several nodes; 0: as many as there are
 };
 
@@ -64,14 +67,15 @@ public:
 
     /// Starts a round. Local; what was added to a round that was never finished is forgotten.
     virtual void begin(const Round& round);
-    /// Gives the update of a hosted silo to the round. Local. Problems are kept for finish(), where all ranks learn of them.
+    /// Gives the update of a hosted silo to the round, the same on all ranks of a group. Local. Problems are kept for finish(), where all
+    /// ranks learn of them.
     /// A rank that hosts one participant encodes while it sends: update.local and update.global must last until finish() returns.
     /// With several, the update is used up when add() returns. One of weight 0 says that the silo missed its deadline: the round goes on.
     virtual void add(const Update& update) = 0;
-    /// Says that a hosted silo has no update to give, and why.
+    /// Says that a hosted silo has no update to give, and why; the same on all ranks of a group.
     virtual void fail(std::uint32_t silo, const Error& error) = 0;
     /// Seconds that a hosted silo may train in the round that has begun, 0: no limit. Those of the configuration, unless the round is done
-    /// again and must get from the silo what it got the first time.
+    /// again and must get from the silo what it got the first time. In a group what the first rank says holds.
     [[nodiscard]] virtual double deadline_of(std::uint32_t /*silo*/, double configured_s) const { return configured_s; }
     /// Collective. The mean over all silos, decoded on this rank's slice. Throws the same AgreedError on every rank when an update cannot
     /// be summed or the sum is refused; the exchange can then begin another round.
@@ -127,13 +131,15 @@ protected:
     void choose_next_range(const Aggregate& aggregate, double largest_of_slice);
 
     Communicator communicator_;
+    RankGroups ranks_;
     ExchangeConfig config_;
     ExchangeSetup setup_;
     Slices slices_;
+    Slices part_;  // of them, those of this rank's position
     Rehearsal rehearsal_;
     std::uint64_t max_weight_ = 1;
     NextRange next_range_;
-    std::optional<Nodes> nodes_;
+    std::optional<Nodes> nodes_;  // of all ranks
     std::string transport_;
     std::unique_ptr<RingSum> ring_;
     Buffer<double> mean_;

@@ -21,7 +21,8 @@ public:
     RingOf(const Communicator& communicator, const Nodes& nodes, const Slices& slices, std::size_t step_bytes, bool for_masks)
         : communicator_(communicator),
           slices_(slices),
-          store_(nodes.count() < static_cast<std::size_t>(communicator.size()) && slices.coordinates() * sizeof(Word) > cached_bytes
+          length_(slices.last() - slices.first()),
+          store_(nodes.count() < static_cast<std::size_t>(communicator.size()) && length_ * sizeof(Word) > cached_bytes
                      ? kernels::Store::stream
                      : kernels::Store::write),
           pipeline_(communicator, nodes, slices, step_bytes, for_masks ? check_words : 0),
@@ -30,8 +31,9 @@ public:
     void clear() override { has_words_ = false; }
 
     [[nodiscard]] kernels::EncodeCount add(const EncodedUpdate& update) override {
-        if (words_.size() != slices_.coordinates()) words_ = Buffer<Word>(slices_.coordinates());
-        const auto count = kernels::encode(words_.size(), update.local.data(), update.global.data(), update.settings,
+        if (words_.size() != length_) words_ = Buffer<Word>(length_);
+        const std::size_t first = slices_.first();
+        const auto count = kernels::encode(length_, update.local.data() + first, update.global.data() + first, update.settings,
                                            has_words_ ? kernels::Store::add : kernels::Store::write, words_.data());
         has_words_ = true;
         return count;
@@ -45,7 +47,7 @@ public:
         Laps whole;
         const std::size_t own = slices_.begin(communicator_.rank());
         const auto source = [&](std::size_t begin, std::size_t n, Word* scratch) -> const Word* {
-            if (!streamed) return words_.data() + begin;
+            if (!streamed) return words_.data() + (begin - slices_.first());
             Laps laps;
             encode_chunk(*streamed, begin, n, scratch, result.count, store_);
             laps.add_to(encoding);
@@ -80,7 +82,7 @@ public:
                 if (streamed) {
                     encode_chunk(*streamed, begin + first, size, hidden_.data(), result.count, kernels::Store::write);
                 } else if (has_words_) {
-                    std::copy_n(words_.data() + begin + first, size, hidden_.data());
+                    std::copy_n(words_.data() + (begin - slices_.first()) + first, size, hidden_.data());
                 } else {
                     std::fill_n(hidden_.data(), size, Word{0});
                 }
@@ -197,6 +199,7 @@ private:
 
     const Communicator& communicator_;
     Slices slices_;
+    std::size_t length_;    // coordinates of all slices
     kernels::Store store_;  // of words that others read
     SlicePipeline<Word> pipeline_;
     Buffer<Word> words_;  // only on ranks that host several silos of a round

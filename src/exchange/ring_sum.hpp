@@ -39,7 +39,7 @@ public:
 
     /// Forgets what was added.
     virtual void clear() = 0;
-    /// Adds a whole update to this rank's words: for ranks that host several silos of the round.
+    /// Adds a whole update, as far as slices cover it, to this rank's words: for ranks that host several silos of the round.
     [[nodiscard]] virtual kernels::EncodeCount add(const EncodedUpdate& update) = 0;
     /// Collective. mean = signed sum of all words * unit / weight_sum on this rank's slice. gives[r]: whether rank r added words, or
     /// streams an update that is encoded while it is sent. A streamed update that is not finite goes on as zeros; the result tells.
@@ -64,8 +64,8 @@ public:
 inline constexpr std::uint32_t payload_vector = 1;
 [[nodiscard]] std::uint64_t payload_words(std::size_t coordinates);
 
-/// Collective. bits: 32 or 64. step_bytes: what is sent to all others in one step. Buffers are made here, once. The communicator must
-/// outlive it.
+/// Collective. slices: of the communicator's ranks; they may cover a part of the vector only. bits: 32 or 64. step_bytes: what is sent to
+/// all others in one step. Buffers are made here, once. The communicator must outlive it.
 [[nodiscard]] std::unique_ptr<RingSum> make_ring_sum(std::uint64_t bits, const Communicator& communicator, const Nodes& nodes,
                                                      const Slices& slices, std::size_t step_bytes, bool for_masks);
 

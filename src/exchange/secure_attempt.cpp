@@ -34,6 +34,13 @@ void read_messages(const std::string& text, Take&& take) {
     }
 }
 
+struct WipedKeys {
+    std::vector<crypto::Bytes> of_members;
+    ~WipedKeys() {
+        for (auto& bytes : of_members) crypto::wipe(bytes);
+    }
+};
+
 }  // namespace
 
 crypto::Bytes32 context_of(const SumTerms& terms) {
@@ -66,6 +73,7 @@ SecureAttempt::SecureAttempt(SecureGroup& group, const SumTerms& terms, const st
     for (std::uint32_t silo = 0; silo < is_absent_.size(); ++silo) is_absent_[silo] = is_gone(silo, LeaveStep::keys);
     run_keys();
     enter();
+    if (terms_.own_words) share_masks();
 }
 
 bool SecureAttempt::is_gone(std::uint32_t silo, LeaveStep before) const {
@@ -170,18 +178,49 @@ void SecureAttempt::enter() {
     };
     entries_ = from_all(LeaveStep::entry, take_shares,
                         [&](std::uint32_t silo, SecureParty& party) { return party.enter(gifts_.at(silo).has_trained); });
-    gives_.assign(static_cast<std::size_t>(group_.communicator().size()), false);
+    const RankGroups& ranks = group_.ranks();
+    gives_.assign(static_cast<std::size_t>(ranks.count()), false);
     // Before any word is sent: from there on no rank may stay behind.
     succeed_on_all(group_.communicator(), [&] {
         members_ = read_entries(*session_, entries_);
         for (std::uint32_t silo = 0; silo < members_.is_in.size(); ++silo) {
-            if (members_.is_in[silo]) gives_[static_cast<std::size_t>(group_.host_of(silo))] = true;
+            if (members_.is_in[silo]) gives_[static_cast<std::size_t>(group_.host_of(silo) / ranks.each())] = true;
         }
         check_members();
     });
     for (auto& [silo, party] : parties_) {
         if (members_.is_in[silo]) hosted_members_.push_back(party.get());
     }
+}
+
+// The keys of masks go to the other ranks of the group, which are the silo itself, and nowhere else. A rank that lacked some would send
+// words that nothing hides: how many there are follows from what all have signed.
+void SecureAttempt::share_masks() {
+    const RankGroups& ranks = group_.ranks();
+    const std::uint32_t vector = terms_.vectors.front().id;
+    WipedKeys keys;
+    std::vector<std::uint32_t> members;  // of this group
+    for (std::uint32_t silo = 0; silo < members_.is_in.size(); ++silo) {
+        if (!members_.is_in[silo] || group_.host_of(silo) != ranks.rank_of(ranks.group())) continue;
+        members.push_back(silo);
+        keys.of_members.emplace_back(MaskStreams::size_of_keys(1 + session_->neighbours_of(silo).size()));
+    }
+    succeed_on_all(group_.communicator(), [&] {
+        for (std::size_t i = 0; ranks.is_first() && i < members.size(); ++i) {
+            const std::size_t size = keys.of_members[i].size();
+            keys.of_members[i] = parties_.at(members[i])->share_masks(vector, *terms_.own_words);
+            require<RuntimeError>(keys.of_members[i].size() == size, "{} has other masks than with its neighbours",
+                                  session_->name(members[i]));
+        }
+    });
+    for (auto& of_member : keys.of_members) broadcast(ranks.own(), std::span<std::uint8_t>(of_member), 0);
+    succeed_on_all(group_.communicator(), [&] {
+        for (std::size_t i = 0; !ranks.is_first() && i < members.size(); ++i) {
+            SiloMasks& masks = shared_masks_.emplace_back(terms_.vectors, session_->name(members[i]));
+            masks.streams().add_keys(vector, group_.cipher(), keys.of_members[i]);
+            masks.keep_to(vector, *terms_.own_words);
+        }
+    });
 }
 
 void SecureAttempt::check_members() const {
@@ -193,7 +232,7 @@ void SecureAttempt::check_members() const {
     const auto mute = std::find(gives_.begin(), gives_.end(), false);
     unless_refused(!group_.wants_tags() || mute == gives_.end(), Refusal::tampered,
                    "rank {} has no silo in the sum that could sign tags of its part; with exchange.integrity = tags every rank needs one",
-                   mute - gives_.begin());
+                   group_.ranks().rank_of(static_cast<int>(mute - gives_.begin())));
 }
 
 std::vector<std::string> SecureAttempt::counted() const {
@@ -262,19 +301,38 @@ void SecureAttempt::keep(std::uint32_t vector, std::uint64_t first, std::span<co
 template void SecureAttempt::keep(std::uint32_t, std::uint64_t, std::span<const std::uint32_t>);
 template void SecureAttempt::keep(std::uint32_t, std::uint64_t, std::span<const std::uint64_t>);
 
+// What the first rank of a group signs is of all of its ranks.
+void SecureAttempt::add_tags_of_group(SumTags& given, SumTags& part) const {
+    if (group_.ranks().each() == 1) return;
+    MessageWriter mine;
+    mine.field(given.bytes()).field(part.bytes());
+    const auto texts = gather_text(group_.ranks().own(), as_text(mine.bytes()), 0);
+    for (std::size_t position = 1; position < texts.size(); ++position) {
+        const auto tags = crypto::view(texts[position]);
+        given.add(tags.first(tags.size() / 2));
+        part.add(tags.subspan(tags.size() / 2));
+    }
+}
+
 // The first member of a rank signs for all of it; the others sign that they add nothing.
 SecureAttempt::Messages SecureAttempt::gather_tags(const Messages& signatures, const TagSums& tag_sums, std::optional<SumTags>& whole) {
-    const auto prepare = [&] { whole.emplace(*session_, coin_of(*session_, members_, signatures)); };
-    auto messages = from_all(LeaveStep::release, prepare, [&](std::uint32_t, SecureParty& party) {
-        SumTags given(*session_, whole->coin());
-        SumTags part(*session_, whole->coin());
-        if (&party == hosted_members_.front()) {
-            for (const auto& sent : sent32_) given.add(sent.vector, sent.first, std::span(sent.words));
-            for (const auto& sent : sent64_) given.add(sent.vector, sent.first, std::span(sent.words));
-            tag_sums(part, *whole);
-        }
-        return party.tags(signatures, given, part);
+    std::optional<SumTags> given;
+    std::optional<SumTags> part;
+    succeed_on_all(group_.communicator(), [&] {
+        const auto coin = coin_of(*session_, members_, signatures);
+        for (auto* const tags : {&whole, &given, &part}) tags->emplace(*session_, coin);
+        for (const auto& sent : sent32_) given->add(sent.vector, sent.first, std::span(sent.words));
+        for (const auto& sent : sent64_) given->add(sent.vector, sent.first, std::span(sent.words));
+        tag_sums(*part, *whole);
     });
+    add_tags_of_group(*given, *part);
+    const SumTags nothing(*session_, whole->coin());
+    auto messages = from_all(
+        LeaveStep::release, [] {},
+        [&](std::uint32_t, SecureParty& party) {
+            const bool speaks = &party == hosted_members_.front();
+            return party.tags(signatures, speaks ? *given : nothing, speaks ? *part : nothing);
+        });
     sent32_.clear();
     sent64_.clear();
     return messages;
@@ -282,6 +340,7 @@ SecureAttempt::Messages SecureAttempt::gather_tags(const Messages& signatures, c
 
 Unmasking SecureAttempt::finish(const TagSums& tag_sums) {
     const Communicator& world = group_.communicator();
+    shared_masks_.clear();  // after R4 no word is masked
     const auto signatures = from_all(
         LeaveStep::signature, [] {}, [&](std::uint32_t, SecureParty& party) { return party.agree_on_members(entries_); });
     crypto::Bytes32 sums{};
@@ -294,6 +353,7 @@ Unmasking SecureAttempt::finish(const TagSums& tag_sums) {
                 if (!is_gone(silo, LeaveStep::release)) sums = party->check_tags(tags, *whole);
             }
         });
+        broadcast(group_.ranks().own(), std::span<std::uint8_t>(sums), 0);  // those that the parties of this group have looked at
     }
     const auto releases = from_all(
         LeaveStep::release, [] {},

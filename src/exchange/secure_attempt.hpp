@@ -25,6 +25,8 @@ struct SumTerms {
     crypto::Bytes32 settings_hash{};  // of all that decides how words are made
     std::vector<MaskedVector> vectors;
     bool sums_counts = false;  // sample counts are in it: sets of silos are watched
+    /// Where all ranks of a group send words of the first vector: those of this rank, unlike on others. Without, the first sends all.
+    std::optional<WordRanges> own_words{};
 };
 
 /// What a hosted silo gives.
@@ -48,9 +50,9 @@ public:
 
     [[nodiscard]] const SumMembers& members() const { return members_; }
     [[nodiscard]] bool is_member(std::uint32_t silo) const { return members_.is_in[silo]; }
-    /// Hosted silos that are in the sum.
-    [[nodiscard]] std::size_t hosted_members() const { return hosted_members_.size(); }
-    /// By rank: whether it hosts a member.
+    /// Hosted silos that are in the sum and whose words this rank sends, or some of them.
+    [[nodiscard]] std::size_t hosted_members() const { return hosted_members_.size() + shared_masks_.size(); }
+    /// By group of ranks: whether it hosts a member.
     [[nodiscard]] const std::vector<bool>& gives() const { return gives_; }
     [[nodiscard]] std::uint32_t attempts() const { return number_; }
 
@@ -58,7 +60,8 @@ public:
     template <class Word>
     void hide(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
         for (SecureParty* party : hosted_members_) party->mask(vector, first, words);
-        if (group_.wants_tags() && !hosted_members_.empty()) keep<Word>(vector, first, words);
+        for (SiloMasks& masks : shared_masks_) masks.apply(vector, first, words);
+        if (group_.wants_tags() && hosted_members() > 0) keep<Word>(vector, first, words);
     }
     /// Writes to the ledgers what the hosted silos give, by the tags of their gifts: before the last of their words leaves. Throws Refused
     /// where the sum would show the count of a silo. Local.
@@ -80,10 +83,12 @@ private:
     void make_parties();
     void run_keys();
     void enter();
+    void share_masks();
     void check_members() const;
     [[nodiscard]] std::vector<std::string> counted() const;
     void check_counts() const;
     [[nodiscard]] const WordsTag::Value& tag_of(std::uint32_t silo) const;
+    void add_tags_of_group(SumTags& given, SumTags& part) const;
     [[nodiscard]] Messages gather_tags(const Messages& signatures, const TagSums& tag_sums, std::optional<SumTags>& whole);
     template <class Word>
     void keep(std::uint32_t vector, std::uint64_t first, std::span<const Word> words);
@@ -101,6 +106,7 @@ private:
     Messages entries_;
     SumMembers members_;
     std::vector<SecureParty*> hosted_members_;
+    std::vector<SiloMasks> shared_masks_;  // of the members whose parties are at the first rank of this group
     std::vector<bool> gives_;
     // What this rank has sent, where tags are wanted: which words they choose is known only when all are sent.
     template <class Word>

@@ -15,13 +15,13 @@
 namespace silosum {
 
 SecureGroup::SecureGroup(const Communicator& communicator, const ExchangeConfig& config, const std::vector<std::string>& names,
-                         const std::vector<std::uint32_t>& hosted)
-    : communicator_(communicator.duplicate()),
-      hosted_(hosted),
+                         const std::vector<std::uint32_t>& hosted, int ranks_per_silo)
+    : communicator_(communicator.duplicate(config.deadline_s)),
+      ranks_(communicator_, ranks_per_silo),
+      hosted_(ranks_.is_first() ? hosted : std::vector<std::uint32_t>()),
       cipher_(config.cipher == "chacha20" ? kernels::Cipher::chacha20 : kernels::Cipher::aes128_ctr),
       wants_tags_(config.integrity == "tags"),
       accepts_count_leaks_(config.count_leak == "accept") {
-    communicator_.set_deadline(config.deadline_s);
     find_hosts(names.size());
     if (config.identities == "roster") {
         take_roster(config, names);
@@ -62,10 +62,11 @@ void SecureGroup::find_hosts(std::size_t silos) {
         }
         const auto missing = std::find(hosts_.begin(), hosts_.end(), -1);
         require<RuntimeError>(missing == hosts_.end(), "no rank hosts silo {}", missing - hosts_.begin());
-        for (int rank = 0; rank < communicator_.size() && wants_tags_; ++rank) {
+        for (int group = 0; group < ranks_.count() && wants_tags_; ++group) {
+            const int rank = ranks_.rank_of(group);
             require(std::find(hosts_.begin(), hosts_.end(), rank) != hosts_.end(),
                     "exchange.integrity = tags: rank {} hosts no silo that could sign for its part of the sum; start at most {} ranks",
-                    rank, silos);
+                    rank, silos * static_cast<std::size_t>(ranks_.each()));
         }
     });
 }

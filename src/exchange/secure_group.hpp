@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "comm/mpi.hpp"
+#include "comm/rank_groups.hpp"
 #include "exchange/exchange_config.hpp"
 #include "privacy/identity.hpp"
 #include "privacy/secure_plan.hpp"
@@ -16,13 +17,15 @@ namespace silosum {
 
 class SecureGroup {
 public:
-    /// Collective. names: of all silos by id; hosted: ids of this rank's silos. Throws the same AgreedError on all ranks where a key or the
-    /// roster cannot be used, a silo is not in the roster, or nothing would protect the silos.
+    /// Collective. names: of all silos by id; hosted: ids of this rank's silos. Where a group of ranks hosts them, its first rank has their
+    /// identities and takes the steps of the protocol for them: a group is one party. Throws the same AgreedError on all ranks where a key
+    /// or the roster cannot be used, a silo is not in the roster, or nothing would protect the silos.
     SecureGroup(const Communicator& communicator, const ExchangeConfig& config, const std::vector<std::string>& names,
-                const std::vector<std::uint32_t>& hosted);
+                const std::vector<std::uint32_t>& hosted, int ranks_per_silo = 1);
 
     [[nodiscard]] const Communicator& communicator() const { return communicator_; }
-    /// The rank that hosts a silo.
+    [[nodiscard]] const RankGroups& ranks() const { return ranks_; }
+    /// The rank that hosts a silo; the first of a group.
     [[nodiscard]] int host_of(std::uint32_t silo) const { return hosts_[silo]; }
     /// By id of the silo.
     [[nodiscard]] const std::vector<RosterEntry>& roster() const { return roster_; }
@@ -48,9 +51,10 @@ private:
     void make_throwaways(const std::vector<std::string>& names);
 
     Communicator communicator_;
+    RankGroups ranks_;
     std::vector<std::uint32_t> hosted_;
     std::vector<int> hosts_;                        // by id
-    std::map<std::uint32_t, Identity> identities_;  // by id, of this rank's silos
+    std::map<std::uint32_t, Identity> identities_;  // by id, of this rank's silos; none on later ranks of a group
     std::vector<RosterEntry> roster_;
     crypto::Bytes32 roster_hash_{};
     SecurePlan plan_;

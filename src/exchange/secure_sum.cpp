@@ -68,6 +68,12 @@ SumTerms SecureSum::terms(const Round& round) const {
     terms.vectors = {{payload_vector, plan_.ring_bits, payload_words(setup_.parameters)},
                      {tail_vector, 64, counters + setup_.numbers * exact_limbs}};
     terms.sums_counts = !config_.is_uniform();
+    if (ranks_.each() > 1) {
+        // Coordinates, and the check words of chunks that begin at them.
+        const std::uint64_t checks = terms.vectors[0].words / 2;
+        const std::uint64_t last = (part_.last() + Slices::block - 1) / Slices::block * Slices::block;
+        terms.own_words = WordRanges{{part_.first(), part_.last()}, {checks + part_.first(), checks + last}};
+    }
     return terms;
 }
 
@@ -81,6 +87,7 @@ std::vector<double> SecureSum::numbers_of(const Update& update) const {
 }
 
 double SecureSum::deadline_of(std::uint32_t silo, double configured_s) const {
+    if (!ranks_.is_first()) return configured_s;
     constexpr double at_once = 1e-9;
     const auto before = group_.identity_of(silo).ledger.recall(context_of(terms_), tag_of_nothing(group_, terms_, silo));
     const bool gave_nothing = before.state == Recollection::State::entered || before.state == Recollection::State::released;
@@ -112,10 +119,14 @@ void SecureSum::add(const Update& update) {
     }
     if (tail.weight == 0) return;
     // An update that is streamed is tagged, and seen to be finite, while it is encoded: unless the ledger has to be asked about it before.
-    if (expected_ == 1 && !group_.identity_of(update.silo).ledger.knows(context_of(terms_))) {
-        streamed_tag_.emplace(tag_key_of(group_, terms_, update.silo), update.local.size());
-    } else if (!clock_.measure("tag", [&] { return tag_now(update, tail); })) {
-        return give_nothing(update.silo);
+    // The ranks of a group stream a part each, and look at all of it before, as they must decide alike.
+    if (ranks_.each() > 1 && !is_finite(update)) return give_nothing(update.silo);
+    if (ranks_.is_first()) {
+        if (expected_ == 1 && !group_.identity_of(update.silo).ledger.knows(context_of(terms_))) {
+            streamed_tag_.emplace(tag_key_of(group_, terms_, update.silo), update.local.size());
+        } else if (!clock_.measure("tag", [&] { return tag_now(update, tail); })) {
+            return give_nothing(update.silo);
+        }
     }
 
     Waiting waiting{.silo = update.silo, .weight = tail.weight, .local = update.local, .global = update.global, .copy = {}};
@@ -134,7 +145,12 @@ std::vector<std::byte> SecureSum::Tail::bytes() const {
     return {bytes.begin(), bytes.end()};
 }
 
-// False where the update is not finite. Of two finite floats the difference is finite; a value less itself is not where the value is not.
+// Of two finite floats the difference is finite; a value less itself is not where the value is not.
+bool SecureSum::is_finite(const Update& update) {
+    return std::isfinite(kernels::largest_difference(update.local.size(), update.local.data(), update.local.data()));
+}
+
+// False where the update is not finite.
 bool SecureSum::tag_now(const Update& update, Tail& tail) const {
     UpdateTag tag(tag_key_of(group_, terms_, update.silo), update.local.size());
     for (std::size_t first = 0; first < update.local.size(); first += UpdateTag::block) {
@@ -152,6 +168,7 @@ void SecureSum::fail(std::uint32_t silo, const Error& /*error*/) {
 
 // The silo names itself, and does not join. No numbers: what is printed here is read by all.
 void SecureSum::give_nothing(std::uint32_t silo) const {
+    if (!ranks_.is_first()) return;
     fmt::print(stderr,
                "silosum: warning: {} gives nothing to round {}: its training failed, diverged (lower local.lr, set local.clip_norm, or "
                "standardise the features: data.standardise) or took longer than local.deadline_s\n",
@@ -159,7 +176,10 @@ void SecureSum::give_nothing(std::uint32_t silo) const {
 }
 
 Aggregate SecureSum::finish(const Round& /*round*/) {
-    clock_.measure("wait", [&] { agree_on_error(communicator_, error_); });
+    clock_.measure("wait", [&] {
+        check_group();
+        agree_on_error(communicator_, error_);
+    });
     Aggregate aggregate = empty_aggregate();
     std::map<std::uint32_t, Gift> gifts;
     std::optional<SecureAttempt> attempt;
@@ -204,8 +224,19 @@ Aggregate SecureSum::finish(const Round& /*round*/) {
     return aggregate;
 }
 
+// A rank that failed alone, as for want of memory, would leave its part of the update out of the sum.
+void SecureSum::check_group() {
+    if (ranks_.each() == 1) return;
+    std::string given;
+    for (const auto& [silo, tail] : tails_) given += fmt::format("{} {}\n", silo, tail.weight);
+    const auto texts = all_gather_text(ranks_.own(), given);
+    const bool is_same = std::all_of(texts.begin(), texts.end(), [&](const auto& text) { return text == given; });
+    if (!is_same && !error_) error_ = RuntimeError("the ranks that train a silo together do not all have its update: one of them failed");
+}
+
 std::map<std::uint32_t, Gift> SecureSum::all_gifts() const {
     std::map<std::uint32_t, Gift> gifts;
+    if (!ranks_.is_first()) return gifts;
     for (const std::uint32_t silo : setup_.hosted) {
         const auto given = tails_.find(silo);
         const bool gives = given != tails_.end();
@@ -231,9 +262,14 @@ bool SecureSum::is_finite_everywhere(const RingResult& words) {
 std::vector<std::uint64_t> SecureSum::sum_tail(SecureAttempt& attempt, std::map<std::uint32_t, Gift>& gifts,
                                                std::uint64_t clipped_coordinates) {
     std::vector<std::uint64_t> sum(counters + setup_.numbers * exact_limbs, 0);
-    sum[present] = attempt.hosted_members();
-    sum[clipped] = clipped_coordinates;
+    // What a group has clipped is known to the group alone: only its first rank adds to the sum, under masks.
+    all_reduce_sum(ranks_.own(), std::span<std::uint64_t>(&clipped_coordinates, 1));
+    if (ranks_.is_first()) {
+        sum[present] = attempt.hosted_members();
+        sum[clipped] = clipped_coordinates;
+    }
     for (const auto& [silo, tail] : tails_) {
+        if (!ranks_.is_first()) break;
         ++sum[trained];
         sum[weight] += tail.weight;
         sum[steps] += tail.steps;
@@ -246,7 +282,7 @@ std::vector<std::uint64_t> SecureSum::sum_tail(SecureAttempt& attempt, std::map<
             gifts.at(update.silo).tag = streamed_tag_->value(update.local, tails_.at(update.silo).bytes());
         }
         attempt.record();
-        attempt.hide(tail_vector, 0, std::span<std::uint64_t>(sum));
+        if (ranks_.is_first()) attempt.hide(tail_vector, 0, std::span<std::uint64_t>(sum));
     });
     all_reduce_sum(communicator_, std::span<std::uint64_t>(sum));
     return sum;

@@ -39,7 +39,9 @@ private:
     void take_model(const Parameters& global) override;
     [[nodiscard]] SumTerms terms(const Round& round) const;
     void give_nothing(std::uint32_t silo) const;
+    [[nodiscard]] static bool is_finite(const Update& update);
     [[nodiscard]] bool tag_now(const Update& update, Tail& tail) const;
+    void check_group();
     [[nodiscard]] std::map<std::uint32_t, Gift> all_gifts() const;
     [[nodiscard]] bool is_finite_everywhere(const RingResult& words);
     [[nodiscard]] std::vector<std::uint64_t> sum_tail(SecureAttempt& attempt, std::map<std::uint32_t, Gift>& gifts, std::uint64_t clipped);

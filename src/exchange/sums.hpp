@@ -24,7 +24,7 @@ class Sums {
 public:
     virtual ~Sums() = default;
     /// Collective. The sum of the words of all silos, wrapping, equal on all ranks. length: of each silo's words, equal on all ranks.
-    /// purpose: what is summed, once for a global model.
+    /// purpose: what is summed, once for a global model. Of a group that hosts a silo together the words of the first rank count.
     [[nodiscard]] virtual std::vector<std::uint64_t> sum(const std::string& purpose, std::size_t length, const WordsOfSilos& words) = 0;
     /// Whether what single silos give may be told to others.
     [[nodiscard]] virtual bool hides_silos() const = 0;
@@ -33,7 +33,7 @@ public:
 };
 
 /// The communicator must outlive it.
-[[nodiscard]] std::unique_ptr<Sums> make_plain_sums(const Communicator& communicator);
+[[nodiscard]] std::unique_ptr<Sums> make_plain_sums(const Communicator& communicator, int ranks_per_silo = 1);
 /// Under masks; the group must outlive it. Refusals are AgreedErrors.
 [[nodiscard]] std::unique_ptr<Sums> make_secure_sums(SecureGroup& group);
 

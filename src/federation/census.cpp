@@ -45,6 +45,18 @@ Shard read_shard_of_silo(const std::filesystem::path& file) {
     return read_shard(file);
 }
 
+// A path may lead to other files on other nodes.
+void check_same_shards(const Communicator& world, const RankGroups& ranks, const std::vector<Silo>& hosted) {
+    std::string mine;
+    for (const Silo& silo : hosted) mine += silo.name() + "\n" + silo.shard().fingerprint + "\n";
+    const auto texts = all_gather_text(ranks.own(), mine);
+    succeed_on_all(world, [&] {
+        require<DataError>(mine == texts.front(),
+                           "the shards of this rank are not those of rank {}, with which it trains a silo: put the same files on all nodes",
+                           ranks.rank_of(ranks.group()));
+    });
+}
+
 }  // namespace
 
 std::string difference(const std::vector<std::string>& a, const std::vector<std::string>& b) {
@@ -118,19 +130,20 @@ RowTotals sum_rows(Sums& sums, const Census& census, const std::vector<Silo>& ho
     return {total[0], total[1], total[2]};
 }
 
-Census take_census(const Communicator& world, const std::vector<std::filesystem::path>& files, std::vector<Silo>& hosted, bool hides_sizes,
-                   bool hides_fingerprints) {
+Census take_census(const Communicator& world, const RankGroups& ranks, const std::vector<std::filesystem::path>& files,
+                   std::vector<Silo>& hosted, bool hides_sizes, bool hides_fingerprints) {
     nlohmann::json mine = nlohmann::json::object();
     succeed_on_all(world, [&] {
         for (std::size_t i = 0; i < files.size(); ++i) {
-            if (host_of(i, world.size()) != world.rank()) continue;
+            if (host_of(i, ranks.count()) != ranks.group()) continue;
             hosted.emplace_back(static_cast<std::uint32_t>(i), read_shard_of_silo(files[i]));
             Declaration declaration = declaration_of(hosted.back().shard());
             if (hides_sizes) hide_sizes(declaration.silo);
             if (hides_fingerprints) declaration.silo.fingerprint.clear();
-            mine[std::to_string(i)] = as_json(declaration);
+            if (ranks.is_first()) mine[std::to_string(i)] = as_json(declaration);
         }
     });
+    check_same_shards(world, ranks, hosted);
     std::vector<Declaration> declarations(files.size());
     const auto texts = all_gather_text(world, mine.dump());
     succeed_on_all(world, [&] {
@@ -138,7 +151,7 @@ Census take_census(const Communicator& world, const std::vector<std::filesystem:
             const auto json = nlohmann::json::parse(texts[static_cast<std::size_t>(rank)]);
             for (const auto& [text, declaration] : json.items()) {
                 const std::size_t id = std::stoul(text);
-                require<RuntimeError>(id < declarations.size() && host_of(id, world.size()) == rank,
+                require<RuntimeError>(id < declarations.size() && ranks.rank_of(host_of(id, ranks.count())) == rank,
                                       "rank {} declares a silo {}, which it does not host", rank, text);
                 declarations[id] = declaration_from(declaration);
             }

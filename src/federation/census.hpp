@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "comm/mpi.hpp"
+#include "comm/rank_groups.hpp"
 #include "exchange/sums.hpp"
 #include "federation/silo.hpp"
 
@@ -56,16 +57,17 @@ struct Census {
     [[nodiscard]] std::vector<bool> silos_with(std::uint64_t SiloEntry::*split) const;
 };
 
-/// The rank that hosts a silo: silos are dealt out in turn, so every rank has as many as any other, or one more.
-[[nodiscard]] constexpr int host_of(std::size_t silo, int ranks) {
-    return static_cast<int>(silo % static_cast<std::size_t>(ranks));
+/// The group of ranks that hosts a silo: silos are dealt out in turn, so every group has as many as any other, or one more.
+[[nodiscard]] constexpr int host_of(std::size_t silo, int groups) {
+    return static_cast<int>(silo % static_cast<std::size_t>(groups));
 }
 
-/// Collective. Silo i is the i-th file. Reads the shards of this rank's silos into `hosted` and checks that all silos fit together.
-/// All ranks throw the same AgreedError where a shard cannot be read or does not fit. hides_sizes: silos say of each split only whether
-/// it has rows; totals are then to be summed otherwise. hides_fingerprints: nor do they say which data they have.
-[[nodiscard]] Census take_census(const Communicator& world, const std::vector<std::filesystem::path>& files, std::vector<Silo>& hosted,
-                                 bool hides_sizes, bool hides_fingerprints);
+/// Collective. Silo i is the i-th file. Reads the shards of this rank's silos into `hosted`, on every rank of a group, and checks that all
+/// silos fit together. All ranks throw the same AgreedError where a shard cannot be read or does not fit, or is not the same for all of a
+/// group. hides_sizes: silos say of each split only whether it has rows; totals are then to be summed otherwise. hides_fingerprints: nor
+/// do they say which data they have.
+[[nodiscard]] Census take_census(const Communicator& world, const RankGroups& ranks, const std::vector<std::filesystem::path>& files,
+                                 std::vector<Silo>& hosted, bool hides_sizes, bool hides_fingerprints);
 /// Collective. Rows of all silos, by a sum; 0 of a split that fewer silos have than a sum needs.
 [[nodiscard]] RowTotals sum_rows(Sums& sums, const Census& census, const std::vector<Silo>& hosted);
 

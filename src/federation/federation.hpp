@@ -9,9 +9,11 @@
 #include "algorithms/algorithm.hpp"
 #include "base/phase_clock.hpp"
 #include "comm/mpi.hpp"
+#include "comm/rank_groups.hpp"
 #include "exchange/exchange.hpp"
 #include "exchange/sums.hpp"
 #include "federation/census.hpp"
+#include "federation/group_training.hpp"
 #include "federation/selection.hpp"
 #include "federation/silo.hpp"
 #include "model/parameters.hpp"
@@ -22,10 +24,12 @@ namespace silosum {
 
 struct Federation {
     const Communicator& world;
-    Census census;            // all silos
-    std::vector<Silo> silos;  // those that this rank hosts, ascending ids
-    Trainer trainer;          // the network and buffers in which they take turns
-    Parameters global;        // the whole model, the same on every rank between rounds
+    std::unique_ptr<RankGroups> ranks;        // which of them host silos together
+    Census census;                            // all silos
+    std::vector<Silo> silos;                  // those that this rank hosts, alone or with its group, ascending ids
+    std::unique_ptr<GroupTraining> training;  // where a group trains silos together
+    Trainer trainer;                          // the network and buffers in which they take turns
+    Parameters global;                        // the whole model, the same on every rank between rounds
     Selection selection;
     std::unique_ptr<SecureGroup> group;  // where sums are secure
     std::unique_ptr<Sums> sums;          // of metrics

@@ -39,7 +39,40 @@ Trainer::Trainer(std::span<const LayerSpec> layers, const Problem& problem, cons
     if (!local_.keeps_state()) optimizer_ = network_.make_optimizer(local_.optimizer_settings());
 }
 
+double Silo::weight_of(std::span<const std::uint32_t> rows, std::span<const float> class_weights) const {
+    if (class_weights.empty()) return static_cast<double>(rows.size());
+    double sum = 0;
+    for (const auto row : rows) sum += static_cast<double>(class_weights[static_cast<std::size_t>(shard_.train.labels[row])]);
+    return sum;
+}
+
+void Silo::take_step(Trainer& trainer, std::span<const std::uint32_t> rows, std::span<const std::uint32_t> rows_here, Optimizer& optimizer,
+                     double lr, const Random& dropout, std::uint64_t step) const {
+    BatchPart part;
+    if (trainer.group_ != nullptr) {
+        const auto own = trainer.group_->part_of(rows);
+        part = {.first = static_cast<std::size_t>(own.data() - rows.data()),
+                .weight = weight_of(rows, trainer.network_.class_weights()),
+                .others = trainer.group_};
+        rows_here = rows_here.subspan(part.first, own.size());
+    }
+    loader_->gather(rows_here, trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data());
+    const Batch batch{rows_here.size(), trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data()};
+    trainer.network_.train_step(batch, optimizer, lr, dropout, step, part);
+}
+
 Update Silo::train(std::span<const float> global, Trainer& trainer, const Round& round, double deadline_s) {
+    GroupTraining* const group = trainer.group_;
+    if (group == nullptr) return train_here(global, trainer, round, deadline_s);
+    return group->run([&] {
+        group->begin(deadline_s);
+        const Update update = train_here(global, trainer, round, deadline_s);
+        group->compare(update.local);
+        return update;
+    });
+}
+
+Update Silo::train_here(std::span<const float> global, Trainer& trainer, const Round& round, double deadline_s) {
     const double start = wall_seconds();
     const LocalConfig& local = trainer.settings();
     Sequential& network = trainer.network_;
@@ -59,15 +92,14 @@ Update Silo::train(std::span<const float> global, Trainer& trainer, const Round&
     const Random dropout(trainer.seed(), Purpose::dropout, id_, round_number);
     const double lr = trainer.schedule().rate(round.number - 1);
     network.load(global);
-    // A GPU works ahead: asking for losses would make it wait for the host in each step.
-    const std::size_t steps_between_looks = stream.is_cuda() ? Sequential::steps_ahead : 1;
+    // A GPU works ahead: asking for losses would make it wait for the host in each step. The ranks of a group meet in each anyway.
+    const std::size_t steps_between_looks = stream.is_cuda() && trainer.group_ == nullptr ? Sequential::steps_ahead : 1;
     kernels::LossSum sum;
     std::uint64_t looked_at = 0;
     for (std::uint64_t step = 0; step < order.ends.size(); ++step) {
         const std::size_t begin = step == 0 ? 0 : order.ends[step - 1];
         const std::size_t samples = order.ends[step] - begin;
-        loader_->gather(rows.subspan(begin, samples), trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data());
-        network.train_step({samples, trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data()}, optimizer, lr, dropout, step);
+        take_step(trainer, std::span(order.rows).subspan(begin, samples), rows.subspan(begin, samples), optimizer, lr, dropout, step);
         if ((step + 1) % steps_between_looks != 0 && step + 1 < order.ends.size()) continue;
         for (const auto& loss : network.take_losses()) {
             ++looked_at;
@@ -79,7 +111,8 @@ Update Silo::train(std::span<const float> global, Trainer& trainer, const Round&
             sum.loss += loss.loss;
             sum.weight += loss.weight;
         }
-        if (deadline_s > 0 && wall_seconds() - start > deadline_s) {
+        const bool is_late = trainer.group_ != nullptr ? trainer.group_->is_late() : deadline_s > 0 && wall_seconds() - start > deadline_s;
+        if (is_late) {
             last_loss_.reset();
             return {.silo = id_, .weight = 0, .local = trainer.y_.span(), .global = global, .steps = 0, .numbers = {0, 0}};
         }

@@ -12,6 +12,7 @@
 #include "data/loader.hpp"
 #include "data/shard.hpp"
 #include "device/stream.hpp"
+#include "federation/group_training.hpp"
 #include "model/local_config.hpp"
 #include "model/schedule.hpp"
 #include "model/sequential.hpp"
@@ -23,9 +24,12 @@ namespace silosum {
 /// The network of a rank and the buffers of one local training at a time. Holds nothing of a silo between rounds.
 class Trainer {
 public:
-    /// The stream's threads must outlive it. largest_batch: samples of the largest batch of any hosted silo.
+    /// The stream's threads must outlive it. largest_batch: samples of the largest batch of any hosted silo, or of this rank's part of it.
     Trainer(std::span<const LayerSpec> layers, const Problem& problem, const std::string& loss, const LocalConfig& local, bool drop_last,
             std::uint64_t seed, std::uint64_t rounds, std::size_t largest_batch, const Stream& stream);
+
+    /// From now on the ranks of the group train every silo together; it must outlive the trainer.
+    void share_with(GroupTraining& group) { group_ = &group; }
 
     [[nodiscard]] Sequential& network() { return network_; }
     [[nodiscard]] const LocalConfig& settings() const { return local_; }
@@ -40,6 +44,7 @@ private:
     Schedule schedule_;
     std::uint64_t seed_;
     Sequential network_;
+    GroupTraining* group_ = nullptr;
     std::optional<Optimizer> optimizer_;  // for local.state = reset; with keep every silo has its own
     Buffer<float> y_;                     // the silo's model after training, in layout order
     // Of the stream: one batch, and the rows of all batches of a round.
@@ -65,7 +70,8 @@ public:
 
     /// Trains from the global model on this silo's rows. The update refers to the trainer's buffers until the next call.
     /// update.numbers = {sum of weighted training losses, sum of their weights}. RuntimeError when the loss is not finite.
-    /// deadline_s: seconds after which it stops after a step, and gives an update of weight 0; 0: never.
+    /// deadline_s: seconds after which it stops after a step, and gives an update of weight 0; 0: never. Collective over the group with
+    /// which the trainer is shared: the same update, or the same error, on all of its ranks.
     [[nodiscard]] Update train(std::span<const float> global, Trainer& trainer, const Round& round, double deadline_s = 0);
 
     /// Mean training loss of the last round it took part in; empty before, and where it missed its deadline.
@@ -79,6 +85,12 @@ public:
     void set_optimizer_state(const Trainer& trainer, std::span<const std::vector<float>> vectors, std::uint64_t steps);
 
 private:
+    [[nodiscard]] Update train_here(std::span<const float> global, Trainer& trainer, const Round& round, double deadline_s);
+    /// rows: of the batch, in the host's memory and in that of the stream.
+    void take_step(Trainer& trainer, std::span<const std::uint32_t> rows, std::span<const std::uint32_t> rows_here, Optimizer& optimizer,
+                   double lr, const Random& dropout, std::uint64_t step) const;
+    [[nodiscard]] double weight_of(std::span<const std::uint32_t> rows, std::span<const float> class_weights) const;
+
     std::uint32_t id_;
     Shard shard_;
     Affine features_;

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "base/error.hpp"
+
 namespace silosum {
 
 namespace {
@@ -25,6 +27,10 @@ void LocalConfig::add_to(Options& options) {
         .used_when([this] { return steps == 0; }, [this] { return fmt::format("local.steps = {}", steps); });
     options.add("local.steps", &steps, 0, between(0, 1e7), "Optimiser steps in a round instead of epochs; 0 counts epochs.");
     options.add("local.batch_size", &batch_size, 32, between(0, 1 << 20), "Samples of a step; 0 takes the whole shard.");
+    options.add("local.ranks_per_silo", &ranks_per_silo, 1, between(1, 1 << 16),
+                "Ranks that train a silo together: neighbours, each with a part of every batch. Must divide the number of ranks. The model "
+                "has the same bits for any number and placement of such groups; with more ranks a silo gradients are added in another "
+                "order, and round otherwise.");
     options.add("local.lr", &lr, 0.01, {.low = 0, .high = 1000, .low_open = true}, "Learning rate.");
     options.add("local.schedule", &schedule, "constant", "Learning rate from round to round.").one_of(schedule_names());
     options
@@ -80,6 +86,14 @@ OptimizerSettings LocalConfig::optimizer_settings() const {
             .beta1 = beta1,
             .beta2 = beta2,
             .epsilon = epsilon};
+}
+
+int LocalConfig::groups_of(int ranks) const {
+    const auto all = static_cast<std::uint64_t>(ranks);
+    const std::uint64_t below = all / ranks_per_silo * ranks_per_silo;
+    require(below == all, "local.ranks_per_silo = {}: {} ranks cannot be cut into groups of {}; start {}{}", ranks_per_silo, ranks,
+            ranks_per_silo, below > 0 ? fmt::format("{} or ", below) : "", below + ranks_per_silo);
+    return static_cast<int>(all / ranks_per_silo);
 }
 
 Schedule LocalConfig::learning_rates(std::uint64_t rounds) const {

@@ -14,6 +14,7 @@ struct LocalConfig {
     std::uint64_t epochs = 1;       // passes over the shard a round, unless steps > 0
     std::uint64_t steps = 0;        // optimiser steps a round
     std::uint64_t batch_size = 32;  // 0: the whole shard
+    std::uint64_t ranks_per_silo = 1;
     double lr = 0;
     std::string schedule;
     double gamma = 1;
@@ -43,6 +44,12 @@ struct LocalConfig {
     [[nodiscard]] std::uint64_t batch_size_for(std::uint64_t samples) const {
         return batch_size == 0 || batch_size > samples ? samples : batch_size;
     }
+    /// The most of them that one rank has.
+    [[nodiscard]] std::uint64_t part_size_for(std::uint64_t samples) const {
+        return (batch_size_for(samples) + ranks_per_silo - 1) / ranks_per_silo;
+    }
+    /// How many groups of ranks_per_silo so many ranks are; UsageError where some would be left over.
+    [[nodiscard]] int groups_of(int ranks) const;
 };
 
 }  // namespace silosum

@@ -37,7 +37,7 @@ bool steps_in_place(const Optimizer& optimizer, std::size_t samples) {
     return optimizer.is_plain_sgd() && optimizer.settings().weight_decay == 0 && samples <= most_samples;
 }
 
-std::size_t gradient_size(const ExecutionPlan& plan, bool in_place) {
+std::size_t size_of_gradient(const ExecutionPlan& plan, bool in_place) {
     return in_place ? plan.gradient_prefix : plan.packed_size;
 }
 
@@ -147,16 +147,19 @@ void Sequential::set_class_weights(std::vector<float> weights) {
     stream_.wait();
 }
 
-void Sequential::train_step(const Batch& batch, Optimizer& optimizer, double lr, const Random& dropout, std::uint64_t step_in_round) {
+void Sequential::train_step(const Batch& batch, Optimizer& optimizer, double lr, const Random& dropout, std::uint64_t step_in_round,
+                            const BatchPart& part) {
     if (waiting_losses_ == steps_ahead) fetch_losses();
     kernels::LossSum* const sum = losses_.data() + waiting_losses_++;
     make_room(batch.samples);
-    const bool in_place = steps_in_place(optimizer, batch.samples);
-    make_room_for_gradient(gradient_size(plan_, in_place));
-    begin_training(dropout, step_in_round);
+    const bool in_place = part.others == nullptr && steps_in_place(optimizer, batch.samples);
+    make_room_for_gradient(size_of_gradient(plan_, in_place));
+    begin_training(dropout, step_in_round, part.first);
     if (!in_place) {
-        run_both(batch, {}, sum);
-        return optimizer.step(lr, parameters_.span(), gradient_.span().first(plan_.packed_size));
+        run_both(batch, {}, sum, part);
+        const auto gradient = gradient_.span().first(plan_.packed_size);
+        if (part.others != nullptr) add_up(*part.others, gradient, sum);
+        return optimizer.step(lr, parameters_.span(), gradient);
     }
     run_both(batch, {.steps_in_place = true, .scale = static_cast<float>(-lr), .decay = 1}, sum);
     for (const auto& step : plan_.steps) {
@@ -238,10 +241,10 @@ std::size_t Sequential::memory_bytes() const {
 }
 
 std::size_t Sequential::estimate_memory_bytes(std::span<const LayerSpec> layers, const Problem& problem, const Stream& stream,
-                                              std::size_t batch_size, const OptimizerSettings& settings) {
+                                              std::size_t batch_size, const OptimizerSettings& settings, bool shares_batches) {
     const auto built = build_layers(layers, problem);
     const auto plan = plan_execution(built, stream, batch_size);
-    const std::size_t gradient = gradient_size(plan, steps_in_place(Optimizer(settings, 0, stream), batch_size));
+    const std::size_t gradient = size_of_gradient(plan, !shares_batches && steps_in_place(Optimizer(settings, 0, stream), batch_size));
     return (plan.packed_size * (1 + settings.state_vectors()) + gradient + plan.memory_size) * sizeof(float);
 }
 
@@ -256,8 +259,9 @@ void Sequential::make_room_for_gradient(std::size_t floats) {
     if (gradient_.size() < floats) gradient_ = stream_.allocate<float>(floats);
 }
 
-void Sequential::begin_training(const Random& dropout, std::uint64_t step_in_round) {
+void Sequential::begin_training(const Random& dropout, std::uint64_t step_in_round, std::size_t first_of_part) {
     training_ = true;
+    first_of_part_ = first_of_part;
     dropout_ = &dropout;
     step_in_round_ = step_in_round;
 }
@@ -278,8 +282,8 @@ Pass Sequential::pass_for(std::size_t step, std::size_t first_sample, std::size_
             .training = training_,
             .stream = &stream_,
             .dropout = dropout_,
-            .dropout_first =
-                ((step_in_round_ * plan_.dropout_layers + planned.dropout) << dropout_bits) + first_sample * planned.layer->in().size(),
+            .dropout_first = ((step_in_round_ * plan_.dropout_layers + planned.dropout) << dropout_bits) +
+                             (first_of_part_ + first_sample) * planned.layer->in().size(),
             .parameters = parameters_.data() + planned.parameters,
             .derived = memory + planned.derived,
             .state = memory + planned.state + first_sample * planned.layer->state_size(),
@@ -296,16 +300,43 @@ void Sequential::run_forward(std::size_t samples, const float* x) {
     for (std::size_t step = plan_.split; step < plan_.steps.size(); ++step) run(step, 0, samples);
 }
 
-void Sequential::run_both(const Batch& batch, const BackwardSettings& settings, kernels::LossSum* sum) {
+// Samples of weight 0 alone move nothing, rather than dividing by 0.
+void Sequential::set_scale(const Batch& batch, const BatchPart& part) {
+    if (part.others != nullptr) {
+        part_scale_ = part.weight > 0 ? static_cast<float>(1 / part.weight) : 0.0F;
+        return stream_.upload(std::span<const float>(&part_scale_, 1), scale_.span());
+    }
+    const float* weights = class_weights_.empty() ? nullptr : class_weights_here_.data();
+    stream_.run([&](const auto& on) { kernels::mean_scale(batch.samples, batch.labels, weights, scale_.data(), on); });
+}
+
+// The ranks of a group add on the host.
+void Sequential::add_up(GradientSum& others, std::span<float> gradient, kernels::LossSum* sum) {
+    if (!stream_.is_cuda()) {
+        *sum = others.add_up(*sum, gradient);
+        return;
+    }
+    kernels::LossSum loss;
+    host_gradient_.resize(gradient.size());
+    stream_.download(std::span<const kernels::LossSum>(sum, 1), std::span(&loss, 1));
+    stream_.download(std::span<const float>(gradient), std::span(host_gradient_));
+    stream_.wait();
+    loss = others.add_up(loss, host_gradient_);
+    stream_.upload(std::span<const float>(host_gradient_), gradient);
+    stream_.upload(std::span<const kernels::LossSum>(&loss, 1), std::span(sum, 1));
+    stream_.wait();
+}
+
+void Sequential::run_both(const Batch& batch, const BackwardSettings& settings, kernels::LossSum* sum, const BatchPart& part) {
+    if (batch.samples == 0) {  // others have all of a small batch
+        stream_.fill_with_zeros(gradient_.span());
+        return stream_.fill_with_zeros(std::span(sum, 1));
+    }
     run_forward(batch.samples, batch.x);
-    const std::span<const float> class_weights = class_weights_here_.span();
-    stream_.run([&](const auto& on) {
-        const float* weights = class_weights.empty() ? nullptr : class_weights.data();
-        kernels::mean_scale(batch.samples, batch.labels, weights, scale_.data(), on);
-    });
+    set_scale(batch, part);
     float* gradient = memory_.data() + plan_.head_gradients[0];
     const float* outputs = output_of(plan_.steps.size() - 1, 0);
-    measure_loss(stream_, loss_, batch, problem_.outputs(), outputs, class_weights, scale_.data(), gradient, sum);
+    measure_loss(stream_, loss_, batch, problem_.outputs(), outputs, class_weights_here_.span(), scale_.data(), gradient, sum);
     run_backward(batch.samples, batch.x, settings);
 }
 

@@ -11,6 +11,7 @@
 #include "base/buffer.hpp"
 #include "base/random.hpp"
 #include "device/stream.hpp"
+#include "model/batch_part.hpp"
 #include "model/execution_plan.hpp"
 #include "model/initial_values.hpp"
 #include "model/layer_list.hpp"
@@ -52,8 +53,10 @@ public:
     [[nodiscard]] std::span<const float> class_weights() const { return class_weights_; }
 
     /// One step on the mean loss of the batch, which is of the stream. `dropout` is the random stream of the silo and the round,
-    /// `step_in_round` counts from 0.
-    void train_step(const Batch& batch, Optimizer& optimizer, double lr, const Random& dropout, std::uint64_t step_in_round);
+    /// `step_in_round` counts from 0. part: where the batch is a part (perhaps without a sample) of one that ranks share, which part; the
+    /// step, and its loss, are then those of the whole.
+    void train_step(const Batch& batch, Optimizer& optimizer, double lr, const Random& dropout, std::uint64_t step_in_round,
+                    const BatchPart& part = {});
     /// What the batches of the steps since the last call gave before each step. Waits for them.
     std::vector<kernels::LossSum> take_losses();
     /// Steps that a GPU does between two waits for the host.
@@ -72,11 +75,15 @@ public:
     void store_state(const Optimizer& optimizer, std::size_t i, std::span<float> flat) const;
     void load_state(Optimizer& optimizer, std::size_t i, std::span<const float> flat) const;
 
+    /// Floats of the gradient that a GradientSum adds up.
+    [[nodiscard]] std::size_t gradient_size() const { return plan_.packed_size; }
+
     /// Bytes held now.
     [[nodiscard]] std::size_t memory_bytes() const;
-    /// Bytes that a model with its optimizer will hold once it has trained on batches of `batch_size` samples.
+    /// Bytes that a model with its optimizer will hold once it has trained on batches, or parts of batches, of `batch_size` samples.
     [[nodiscard]] static std::size_t estimate_memory_bytes(std::span<const LayerSpec> layers, const Problem& problem, const Stream& stream,
-                                                           std::size_t batch_size, const OptimizerSettings& optimizer);
+                                                           std::size_t batch_size, const OptimizerSettings& optimizer,
+                                                           bool shares_batches = false);
 
 private:
     /// What one backward pass does with the gradients.
@@ -92,12 +99,14 @@ private:
     [[nodiscard]] const float* input_of(std::size_t step, std::size_t first_sample, const float* x);
     [[nodiscard]] Pass pass_for(std::size_t step, std::size_t first_sample, std::size_t samples);
     void run_forward(std::size_t samples, const float* x);
-    void run_both(const Batch& batch, const BackwardSettings& settings, kernels::LossSum* sum);
+    void run_both(const Batch& batch, const BackwardSettings& settings, kernels::LossSum* sum, const BatchPart& part = {});
+    void set_scale(const Batch& batch, const BatchPart& part);
+    void add_up(GradientSum& others, std::span<float> gradient, kernels::LossSum* sum);
     void run_backward(std::size_t samples, const float* x, const BackwardSettings& settings);
     void backward_step(std::size_t step, std::size_t first_sample, std::size_t samples, const float* x, const float* dy, float* dx,
                        const BackwardSettings& settings);
     void fetch_losses();
-    void begin_training(const Random& dropout, std::uint64_t step_in_round);
+    void begin_training(const Random& dropout, std::uint64_t step_in_round, std::size_t first_of_part = 0);
     // packed is of the stream, flat of the stream or of the host.
     void pack_here(std::span<const float> flat, std::span<float> packed) const;
     void unpack_here(std::span<const float> packed, std::span<float> flat) const;
@@ -115,6 +124,7 @@ private:
     Buffer<float> gradient_;    // packed likewise; only as long as needed
     Buffer<float> memory_;      // activations and all else that the plan places
     Buffer<float> scale_;       // of the batch's gradient
+    float part_scale_ = 1;      // the same, on its way there
     Buffer<kernels::LossSum> losses_;
     std::size_t waiting_losses_ = 0;  // in losses_
     std::vector<kernels::LossSum> fetched_losses_;
@@ -125,11 +135,13 @@ private:
     // On a GPU alone: where each packed parameter lies in the flat vector, and copies of what the host gives or asks for.
     Buffer<std::uint32_t> places_;
     mutable Buffer<float> flat_copy_;
+    std::vector<float> host_gradient_;
 
     // Of the pass in hand.
     bool training_ = false;
     const Random* dropout_ = nullptr;
     std::uint64_t step_in_round_ = 0;
+    std::size_t first_of_part_ = 0;  // place of the first sample in the whole batch
 };
 
 }  // namespace silosum

@@ -249,7 +249,7 @@ void Checkpointer::save(const RoundReport& report) {
     if (world.rank() == 0) remove_old(report.round.number);
 }
 
-// Each rank writes the files of its silos, rank 0 the rest; the manifest makes it count.
+// Each group writes the files of its silos, rank 0 the rest; the manifest makes it count.
 void Checkpointer::write_files(const std::filesystem::path& target, const RoundReport& report) {
     const auto& world = federation_.world;
     nlohmann::json files = nlohmann::json::array();
@@ -261,6 +261,7 @@ void Checkpointer::write_files(const std::filesystem::path& target, const RoundR
             }));
         }
         for (const Silo& silo : federation_.silos) {
+            if (!federation_.ranks->is_first()) break;  // all of a group have the same
             const auto vectors = silo.optimizer_state(federation_.trainer);
             if (vectors.empty()) continue;
             files.push_back(write_and_hash(target / silo_file(silo.id()), [&](hdf5::File& file) {

@@ -13,8 +13,8 @@ namespace silosum {
 
 namespace {
 
-/// Collective. The hosts of the silos [begin, end), one on each rank, train them alone at the same time, round after round; model is this
-/// rank's. False when a signal asked some rank to stop.
+/// Collective. The hosts of the silos [begin, end), one on each rank or group of ranks, train them alone at the same time, round after
+/// round; model is this rank's. False when a signal asked some rank to stop.
 bool train_alone(Federation& federation, std::size_t begin, std::size_t end, std::uint64_t rounds, std::span<float> model) {
     for (Round round{.number = 1, .total = rounds, .participants = {}}; !round.is_past_last(); ++round.number) {
         succeed_on_all(federation.world, [&] {
@@ -51,9 +51,11 @@ std::optional<MetricsBySilo> compare_local(Federation& federation, const Paramet
     const auto& world = federation.world;
     auto& network = federation.trainer.network();
     MetricsBySilo rows;
-    for (std::size_t id = 0; id < federation.census.silos.size(); id += static_cast<std::size_t>(world.size())) {
+    const RankGroups& ranks = *federation.ranks;
+    const auto groups = static_cast<std::size_t>(ranks.count());
+    for (std::size_t id = 0; id < federation.census.silos.size(); id += groups) {
         // The hosts of the next silos train at the same time, then everybody measures one model after the other.
-        const std::size_t end = std::min(federation.census.silos.size(), id + static_cast<std::size_t>(world.size()));
+        const std::size_t end = std::min(federation.census.silos.size(), id + groups);
         succeed_on_all(world, [&] {
             for (Silo& silo : federation.silos) {
                 if (silo.id() < id || silo.id() >= end) continue;
@@ -66,7 +68,7 @@ std::optional<MetricsBySilo> compare_local(Federation& federation, const Paramet
         std::copy(initial.values.begin(), initial.values.end(), mine.begin());
         if (!train_alone(federation, id, end, rounds, mine.span())) return std::nullopt;
         for (std::size_t of = id; of < end; ++of) {
-            const int host = host_of(of, world.size());
+            const int host = ranks.rank_of(host_of(of, ranks.count()));
             Buffer<float> model(initial.values.size());
             if (world.rank() == host) std::copy(mine.begin(), mine.end(), model.begin());
             broadcast(world, model.span(), host);
@@ -83,7 +85,8 @@ std::optional<MetricsBySilo> compare_local(Federation& federation, const Paramet
             if (common_test) {
                 rows.emplace_back(federation.census.silos[of].name,
                                   measure_common(world, network, common_test->shard.test, common_features));
-            } else if (const auto measured = measure_silos(*federation.sums, "comparison", network, federation.silos, &Shard::test)) {
+            } else if (const auto measured =
+                           measure_silos(ranks, *federation.sums, "comparison", network, federation.silos, &Shard::test)) {
                 rows.emplace_back(federation.census.silos[of].name, measured->overall);
             }
         }

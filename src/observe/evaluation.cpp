@@ -65,6 +65,15 @@ private:
     std::vector<std::uint64_t> beyond_;  // how many did not fit, by number
 };
 
+// The rows that a rank of a group measures: whole blocks.
+std::pair<std::size_t, std::size_t> share_of(std::size_t rows, const RankGroups& ranks) {
+    const std::size_t blocks = (rows + block_rows - 1) / block_rows;
+    const auto cut = [&](int position) {
+        return std::min(rows, blocks * static_cast<std::size_t>(position) / static_cast<std::size_t>(ranks.each()) * block_rows);
+    };
+    return {cut(ranks.position()), cut(ranks.position() + 1)};
+}
+
 nlohmann::ordered_json spread_json(const std::vector<nlohmann::ordered_json>& silos, const std::string& metric) {
     std::vector<std::optional<double>> values;
     for (const auto& silo : silos) values.push_back(silo[metric].is_number() ? std::optional(silo[metric].get<double>()) : std::nullopt);
@@ -128,19 +137,20 @@ MetricSums measure(Sequential& network, const Split& split, const Affine& featur
     return sums;
 }
 
-std::optional<SplitMetrics> measure_silos(Sums& sums, const std::string& purpose, Sequential& network, const std::vector<Silo>& silos,
-                                          Split Shard::*split) {
+std::optional<SplitMetrics> measure_silos(const RankGroups& ranks, Sums& sums, const std::string& purpose, Sequential& network,
+                                          const std::vector<Silo>& silos, Split Shard::*split) {
     const Problem& problem = network.problem();
     SplitMetrics metrics;
     WordsOfSilos words;
     for (const Silo& silo : silos) {
         const Split& rows = silo.shard().*split;
         if (rows.rows == 0) continue;
-        const MetricSums measured = measure(network, rows, silo.features(), 0, rows.rows);
-        WordSums of_silo(problem);
-        of_silo.add(measured);
-        words[silo.id()] = of_silo.words();
-        metrics.hosted.emplace_back(silo.id(), measured.finish());
+        const auto [begin, end] = share_of(rows.rows, ranks);
+        WordSums of_part(problem);
+        of_part.add(measure(network, rows, silo.features(), begin, end));
+        auto& of_silo = words[silo.id()] = of_part.words();
+        all_reduce_sum(ranks.own(), std::span<std::uint64_t>(of_silo));
+        if (ranks.is_first()) metrics.hosted.emplace_back(silo.id(), WordSums::finish(problem, of_silo));
     }
     metrics.overall = WordSums::finish(problem, sums.sum(purpose, WordSums::length(problem), words));
     if (metrics.overall.rows == 0) return std::nullopt;
@@ -165,7 +175,8 @@ Evaluation::Evaluation(const EvaluationConfig& config, Federation& federation, s
 void Evaluation::measure_split(RoundReport& report, const std::string& name, Split Shard::*split, std::uint64_t SiloEntry::*rows) {
     const auto& world = federation_.world;
     if (!federation_.sums->are_enough(federation_.census.silos_with(rows))) return;
-    const auto metrics = measure_silos(*federation_.sums, name, federation_.trainer.network(), federation_.silos, split);
+    const auto metrics =
+        measure_silos(*federation_.ranks, *federation_.sums, name, federation_.trainer.network(), federation_.silos, split);
     if (!metrics) return;
     latest_.emplace(name, metrics->overall);
     const Task task = federation_.census.problem.task;

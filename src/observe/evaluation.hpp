@@ -31,13 +31,13 @@ struct EvaluationConfig {
 /// What one measurement of all silos' rows of a split says.
 struct SplitMetrics {
     Metrics overall;                                        // equal on all ranks
-    std::vector<std::pair<std::uint32_t, Metrics>> hosted;  // of this rank's silos that have such rows
+    std::vector<std::pair<std::uint32_t, Metrics>> hosted;  // of this rank's silos that have such rows; on the first rank of a group
 };
 
-/// Collective. Measures the network's parameters on one split (&Shard::test...) of every silo; empty where nobody has rows. purpose: of
-/// the sum.
-[[nodiscard]] std::optional<SplitMetrics> measure_silos(Sums& sums, const std::string& purpose, Sequential& network,
-                                                        const std::vector<Silo>& silos, Split Shard::*split);
+/// Collective. Measures the network's parameters on one split (&Shard::test...) of every silo; empty where nobody has rows. A group of
+/// ranks shares the rows of its silos. purpose: of the sum.
+[[nodiscard]] std::optional<SplitMetrics> measure_silos(const RankGroups& ranks, Sums& sums, const std::string& purpose,
+                                                        Sequential& network, const std::vector<Silo>& silos, Split Shard::*split);
 
 /// Collective. Measures a test set that every rank holds; the ranks share the rows in fixed blocks.
 [[nodiscard]] Metrics measure_common(const Communicator& world, Sequential& network, const Split& test, const Affine& features);

@@ -14,7 +14,7 @@ namespace {
 nlohmann::ordered_json train_losses(const Federation& federation, const Round& round) {
     nlohmann::ordered_json mine = nlohmann::ordered_json::array();
     for (const Silo& silo : federation.silos) {
-        if (!round.includes(silo.id())) continue;
+        if (!round.includes(silo.id()) || !federation.ranks->is_first()) continue;
         const auto loss = silo.last_loss();
         mine.push_back(
             {{"id", silo.id()}, {"silo", silo.name()}, {"loss", loss ? nlohmann::ordered_json(*loss) : nlohmann::ordered_json()}});

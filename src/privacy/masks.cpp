@@ -18,7 +18,7 @@ void add_streams(MaskStreams& streams, const SecureSession& session, crypto::Vie
         crypto::Secret<40> key;
         const auto bytes = key.span().first(size);
         crypto::derive_key(session.id(), secret, info.bytes(), bytes);
-        streams.add(vector.id, kernels::KeyStream(session.terms().cipher, std::as_bytes(bytes)), sign);
+        streams.add(vector.id, session.terms().cipher, bytes, sign);
     }
 }
 
@@ -28,8 +28,8 @@ kernels::Sign turned(kernels::Sign sign) {
 
 }  // namespace
 
-void MaskStreams::add(std::uint32_t vector, kernels::KeyStream stream, kernels::Sign sign) {
-    streams_[vector].emplace_back(std::move(stream), sign);
+void MaskStreams::add(std::uint32_t vector, kernels::Cipher cipher, crypto::View key, kernels::Sign sign) {
+    streams_[vector].push_back({kernels::KeyStream(cipher, std::as_bytes(key)), sign, crypto::Secret<40>::copy_of(key)});
 }
 
 template <class Word>
@@ -39,11 +39,32 @@ void MaskStreams::apply(std::uint32_t vector, std::uint64_t first, std::span<Wor
     if (found == streams_.end()) return;
     for (std::size_t at = 0; at < words.size(); at += piece) {
         const auto part = words.subspan(at, std::min(piece, words.size() - at));
-        for (auto& [stream, sign] : found->second) stream.add_to(first + at, part, sign);
+        for (auto& mask : found->second) mask.stream.add_to(first + at, part, mask.sign);
     }
 }
 template void MaskStreams::apply(std::uint32_t, std::uint64_t, std::span<std::uint32_t>);
 template void MaskStreams::apply(std::uint32_t, std::uint64_t, std::span<std::uint64_t>);
+
+crypto::Bytes MaskStreams::keys_of(std::uint32_t vector) const {
+    const auto found = streams_.find(vector);
+    crypto::Bytes keys;
+    if (found == streams_.end()) return keys;
+    keys.reserve(size_of_keys(found->second.size()));  // no copies are left behind in memory
+    for (const auto& mask : found->second) {
+        keys.push_back(mask.sign == kernels::Sign::plus ? 0 : 1);
+        keys.insert(keys.end(), mask.key.view().begin(), mask.key.view().end());
+    }
+    return keys;
+}
+
+void MaskStreams::add_keys(std::uint32_t vector, kernels::Cipher cipher, crypto::View keys) {
+    constexpr std::size_t entry = size_of_keys(1);
+    unless_refused(!keys.empty() && keys.size() % entry == 0, Refusal::bad_message, "{} bytes are no keys of masks", keys.size());
+    for (std::size_t at = 0; at < keys.size(); at += entry) {
+        const auto key = keys.subspan(at + 1, kernels::stream_key_bytes(cipher));
+        add(vector, cipher, key, keys[at] == 0 ? kernels::Sign::plus : kernels::Sign::minus);
+    }
+}
 
 void add_own_mask(MaskStreams& streams, const SecureSession& session, std::uint32_t silo, const crypto::Secret<32>& secret,
                   kernels::Sign sign) {

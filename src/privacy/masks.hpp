@@ -15,13 +15,26 @@ namespace silosum {
 /// Streams by vector, added or taken together. Pieces of words go through all streams while they are in the first-level cache.
 class MaskStreams {
 public:
-    void add(std::uint32_t vector, kernels::KeyStream stream, kernels::Sign sign);
+    /// key: as of KeyStream.
+    void add(std::uint32_t vector, kernels::Cipher cipher, crypto::View key, kernels::Sign sign);
+    [[nodiscard]] bool has(std::uint32_t vector) const { return streams_.contains(vector); }
     /// words: those of the vector from `first` on, a multiple of 16.
     template <class Word>
     void apply(std::uint32_t vector, std::uint64_t first, std::span<Word> words);
 
+    /// What makes the same streams of a vector elsewhere: as secret as the masks. To be wiped.
+    [[nodiscard]] crypto::Bytes keys_of(std::uint32_t vector) const;
+    [[nodiscard]] static constexpr std::size_t size_of_keys(std::size_t streams) { return streams * (1 + crypto::Secret<40>::size()); }
+    /// Adds streams of keys_of(). Throws Refused(bad_message) where it is none.
+    void add_keys(std::uint32_t vector, kernels::Cipher cipher, crypto::View keys);
+
 private:
-    std::map<std::uint32_t, std::vector<std::pair<kernels::KeyStream, kernels::Sign>>> streams_;
+    struct Stream {
+        kernels::KeyStream stream;
+        kernels::Sign sign = kernels::Sign::plus;
+        crypto::Secret<40> key;
+    };
+    std::map<std::uint32_t, std::vector<Stream>> streams_;
 };
 
 /// Adds the mask that a silo gives itself, under its secret b, for all vectors of the session.

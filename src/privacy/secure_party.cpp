@@ -179,9 +179,10 @@ void SecureParty::take_shares(const std::vector<Letter>& letters) {
 
 crypto::Bytes SecureParty::enter(bool has_trained) {
     expect(Step::enter, "an entry");
-    add_own_mask(masks_, *session_, silo_, own_mask_, kernels::Sign::plus);
+    masks_.emplace(terms_.vectors, session_->name(silo_));
+    add_own_mask(masks_->streams(), *session_, silo_, own_mask_, kernels::Sign::plus);
     for (const std::uint32_t neighbour : session_->neighbours_of(silo_)) {
-        add_pair_mask(masks_, *session_, silo_, neighbour, masking_keys_.secret_key, session_->keys_of(neighbour).masking_key,
+        add_pair_mask(masks_->streams(), *session_, silo_, neighbour, masking_keys_.secret_key, session_->keys_of(neighbour).masking_key,
                       kernels::Sign::plus);
     }
     MessageWriter writer;
@@ -201,27 +202,16 @@ template <class Word>
 void SecureParty::mask(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
     unless_refused(next_ == Step::masking, Refusal::out_of_order, "words of {} before it entered, or after it signed who is in the sum",
                    session_ ? session_->name(silo_) : fmt::format("silo {}", silo_));
-    const auto known = std::find_if(terms_.vectors.begin(), terms_.vectors.end(), [&](const auto& v) { return v.id == vector; });
-    const bool fits = known != terms_.vectors.end() && known->ring_bits == 8 * sizeof(Word) && words.size() <= known->words &&
-                      first <= known->words - words.size();
-    unless_refused(fits, Refusal::range_given_twice, "words {} to {} of vector {} are not in the terms", first, first + words.size(),
-                   vector);
-    if (words.empty()) return;
-    auto& masked = masked_[vector];
-    const auto after = masked.upper_bound(first);
-    const bool overlaps =
-        (after != masked.end() && after->first < first + words.size()) || (after != masked.begin() && std::prev(after)->second > first);
-    unless_refused(!overlaps, Refusal::range_given_twice, "words {} to {} of vector {} are masked already: the difference would be plain",
-                   first, first + words.size(), vector);
-    if (after != masked.begin() && std::prev(after)->second == first) {
-        std::prev(after)->second = first + words.size();  // chunks in order stay one entry
-    } else {
-        masked[first] = first + words.size();
-    }
-    masks_.apply(vector, first, words);
+    masks_->apply(vector, first, words);
 }
 template void SecureParty::mask(std::uint32_t, std::uint64_t, std::span<std::uint32_t>);
 template void SecureParty::mask(std::uint32_t, std::uint64_t, std::span<std::uint64_t>);
+
+crypto::Bytes SecureParty::share_masks(std::uint32_t vector, WordRanges kept) {
+    unless_refused(next_ == Step::masking, Refusal::out_of_order, "masks are shared before the silo entered, or after it signed");
+    masks_->keep_to(vector, std::move(kept));
+    return masks_->streams().keys_of(vector);
+}
 
 crypto::Bytes SecureParty::agree_on_members(const std::vector<crypto::Bytes>& entries) {
     // Also a silo whose keys live but that did not enter signs, and gives shares.
@@ -231,7 +221,7 @@ crypto::Bytes SecureParty::agree_on_members(const std::vector<crypto::Bytes>& en
     members_ = read_entries(*session_, entries);
     unless_refused(!has_entered || members_.is_in[silo_], Refusal::own_message, "{} has entered, but the others were told that it left",
                    session_->name(silo_));
-    masks_ = {};
+    masks_.reset();
     const auto signature = crypto::sign(identity_, members_part(*session_, members_));
     next_ = Step::members_agreed;
     // The silo's words are all sent, and its rank's part of the sum is there: the coin may be known.

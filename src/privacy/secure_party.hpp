@@ -4,14 +4,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "privacy/masks.hpp"
 #include "privacy/secure_session.hpp"
 #include "privacy/shamir.hpp"
+#include "privacy/silo_masks.hpp"
 #include "privacy/sum_tags.hpp"
 
 namespace silosum {
@@ -57,6 +58,9 @@ public:
     /// R3: masks words of a vector of the session from `first` on (a multiple of 16). No word is masked twice, and none after R4.
     template <class Word>
     void mask(std::uint32_t vector, std::uint64_t first, std::span<Word> words);
+    /// R3: where other ranks of the silo's group send words of a vector: the keys with which they mask them, for MaskStreams::add_keys().
+    /// Secret, for those ranks only; to be wiped. kept: the words that mask() still takes here.
+    [[nodiscard]] crypto::Bytes share_masks(std::uint32_t vector, WordRanges kept);
     /// R4: for everybody. entries: those of all silos, empty where one has left.
     [[nodiscard]] crypto::Bytes agree_on_members(const std::vector<crypto::Bytes>& entries);
     /// Where tags are wanted, after R4: for everybody. signatures: the R4 messages of all. given: tags of all words that the silo's rank
@@ -97,8 +101,7 @@ private:
     std::shared_ptr<const SecureSession> session_;
     std::map<std::uint32_t, crypto::Secret<32>> letter_secrets_;  // by neighbour: one agreement for letters both ways
     std::map<std::uint32_t, HeldShares> held_;                    // by dealer
-    MaskStreams masks_;
-    std::map<std::uint32_t, std::map<std::uint64_t, std::uint64_t>> masked_;  // by vector: begin -> end
+    std::optional<SiloMasks> masks_;                              // from R3 to R4
     SumMembers members_;
 };
 

@@ -27,6 +27,8 @@ public:
     /// Adds words of a vector of the session from `first` on, a multiple of 16.
     template <class Word>
     void add(std::uint32_t vector, std::uint64_t first, std::span<const Word> words);
+    /// Adds tags of other words: bytes() of the same session and coin.
+    void add(crypto::View bytes) { add_to(rows_, bytes); }
     /// Adds these tags, or those of a message of size() bytes, to rows of the same session.
     void add_to(Rows& rows) const { add_to(rows, bytes()); }
     void add_to(Rows& rows, crypto::View bytes) const;

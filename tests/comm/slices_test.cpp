@@ -34,6 +34,34 @@ TEST(Slices, AreEvenUpToOneBlockAndBeginAtCacheLines) {
     }
 }
 
+TEST(Slices, OfAPositionLieSideBySideInTheOrderOfTheGroups) {
+    for (const std::size_t d : {0, 1, 17, 1000, 100003}) {
+        for (const int each : {1, 2, 3, 8}) {
+            for (const int groups : {1, 2, 5}) {
+                const Slices slices(d, groups * each, each);
+                std::size_t next = 0;
+                for (int position = 0; position < each; ++position) {
+                    const Slices part = slices.of_position(position);
+                    EXPECT_EQ(part.ranks(), groups);
+                    EXPECT_EQ(part.coordinates(), d);
+                    EXPECT_EQ(part.first(), next);
+                    for (int group = 0; group < groups; ++group) {
+                        const int rank = group * each + position;
+                        ASSERT_EQ(slices.begin(rank), next) << "rank " << rank << " of " << groups * each;
+                        next = slices.end(rank);
+                        EXPECT_EQ(part.begin(group), slices.begin(rank));
+                        EXPECT_EQ(part.end(group), next);
+                        EXPECT_LE(part.size(group), part.largest());
+                        EXPECT_LE(part.largest(), slices.largest());
+                    }
+                    EXPECT_EQ(part.last(), next);
+                }
+                EXPECT_EQ(next, d);
+            }
+        }
+    }
+}
+
 TEST(Slices, OfShortVectorsLeaveRanksWithoutAny) {
     const Slices slices(7, 4);
     EXPECT_EQ(slices.size(0), 7U);

@@ -37,6 +37,15 @@ class Gpu(harness.EndToEnd):
         self.assertEqual(len(shas), 1)
         self.assertIn("cuda sm_90", self.summary("1")["isa"])
 
+    def test_groups_of_ranks_train_a_silo_with_the_same_bits_anywhere(self):
+        self.image_shards(3, split="dirichlet:0.5")
+        config = self.write_config(CNN)
+        shas = set()
+        for ranks in (2, 6):
+            self.train(config, ranks, f"{ranks}", ["--local.ranks_per_silo", 2, "--run.rounds", 1])
+            shas.add(self.sha(f"{ranks}"))
+        self.assertEqual(len(shas), 1)
+
     def test_masks_change_no_bit(self):
         flags = ["--run.device", "cuda", "--run.rounds", 2, "--eval.compare_local", "false"]
         self.train(ranks=3, name="plain", flags=flags)

@@ -39,6 +39,16 @@ class Secure(harness.EndToEnd):
         self.make_identities()
         return self.write_config(CONFIG.format(model=model, standardise=standardise))
 
+    def federation_with_a_slow_silo(self):
+        """Four silos with few rows and one with many."""
+        draw = random.Random(3)
+        rows = [f"{draw.random()},{draw.random()},{draw.choice('ab')},{silo}" for silo in ["s1", "s2", "s3", "s4"] for _ in range(20)]
+        rows += [f"{draw.random()},{draw.random()},{draw.choice('ab')},slow" for _ in range(20000)]
+        (self.folder / "rows.csv").write_text("\n".join(["x,y,label,silo", *rows]) + "\n")
+        result = harness.run(["shard", "--from", f"csv:{self.folder / 'rows.csv'}", "--label", "label", "--split", "by:silo", "--out", self.folder / "shards"])
+        self.assertEqual(result.code, 0, str(result))
+        self.make_identities()
+
     def make_identities(self):
         names = [path.stem.removeprefix("silo-") for path in sorted((self.folder / "shards").glob("silo-*.h5"))]
         (self.folder / "keys").mkdir()
@@ -94,13 +104,7 @@ class SameBits(Secure):
 
     def test_a_silo_that_misses_its_deadline(self):
         """One silo would train for minutes: rounds go on without it, to the same bits."""
-        draw = random.Random(3)
-        rows = [f"{draw.random()},{draw.random()},{draw.choice('ab')},{silo}" for silo in ["s1", "s2", "s3", "s4"] for _ in range(20)]
-        rows += [f"{draw.random()},{draw.random()},{draw.choice('ab')},slow" for _ in range(20000)]
-        (self.folder / "rows.csv").write_text("\n".join(["x,y,label,silo", *rows]) + "\n")
-        result = harness.run(["shard", "--from", f"csv:{self.folder / 'rows.csv'}", "--label", "label", "--split", "by:silo", "--out", self.folder / "shards"])
-        self.assertEqual(result.code, 0, str(result))
-        self.make_identities()
+        self.federation_with_a_slow_silo()
         config = self.write_config(CONFIG.format(model="mlp", standardise="none"))
         flags = ["--run.rounds", 2, "--exchange.weights", "uniform", "--local.epochs", 300]
         late = [*flags, "--local.deadline_s", 3]

@@ -234,7 +234,7 @@ class Plan(harness.EndToEnd):
         self.image_shards(4, rows=200)
         config = self.write_config("[data]\nshards = shards\n[model]\nname = mlp\nwidths = 2000, 2000\n[local]\nbatch_size = 10\n[run]\nrounds = 2\n[eval]\nevery = 0\n")
         for ranks in (2, 4):
-            for extra in ((), ("--exchange.ring_bits", "64"), ("--local.momentum", "0.9", "--local.state", "keep")):
+            for extra in ((), ("--exchange.ring_bits", "64"), ("--local.momentum", "0.9", "--local.state", "keep"), ("--local.ranks_per_silo", "2")):
                 self.train(config, ranks, flags=[*extra, "--run.overwrite"])
                 planned = harness.run(["plan", config, "--ranks", ranks, *extra])
                 self.assertEqual(planned.code, 0, str(planned))

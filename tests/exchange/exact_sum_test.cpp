@@ -84,10 +84,36 @@ TEST_F(ExactSumTest, DoesNotDependOnHowRanksShareMemory) {
     }
 }
 
+TEST_F(ExactSumTest, DoesNotDependOnHowManyRanksHostASilo) {
+    for (const int each : group_sizes(world)) {
+        for (const char* transport : {"messages", "shared"}) {
+            for (const int ranks_per_node : {0, 2, 3}) {
+                for (const Placement& placement : {Placement(in_turn), Placement(all_on_last)}) {
+                    Case c{
+                        .parameters = 30001, .silos = 4, .placement = placement, .ranks_per_node = ranks_per_node, .ranks_per_silo = each};
+                    c.config.transport = transport;
+                    c.config.chunk_kib = 16;
+                    expect_definition(c, fmt::format("{}, {} ranks a silo, {} a node", transport, each, ranks_per_node));
+                }
+            }
+        }
+        for (const std::size_t d : {0, 1, 17, 100}) {  // some positions have no part of the vector
+            expect_definition({.parameters = d, .silos = 3, .ranks_per_silo = each}, fmt::format("{} parameters", d));
+        }
+        Case agreed{.spread = 0.3F, .ranks_per_silo = each};
+        agreed.config.range = "agreed";
+        expect_definition(agreed, "agreed");
+        Case clipped{.spread = 3.0F, .ranks_per_silo = each};
+        clipped.config.range = "fixed";
+        clipped.config.range_value = 1;
+        expect_definition(clipped, "clipping");
+    }
+}
+
 TEST_F(ExactSumTest, OneModelANodeIsWhatEveryRankWouldHave) {
     for (const char* transport : {"messages", "shared"}) {
         for (const int ranks_per_node : {0, 2, 3}) {
-            Case c{.parameters = 4097, .ranks_per_node = ranks_per_node};
+            Case c{.parameters = 4097, .ranks_per_node = ranks_per_node, .ranks_per_silo = group_sizes(world).back()};
             c.config.transport = transport;
             SCOPED_TRACE(fmt::format("{}, {} ranks a node", transport, ranks_per_node));
             ExactSum exchange(world, c.config, c.setup(world));
@@ -279,7 +305,7 @@ TEST_F(ExactSumTest, ResumedFromItsStateGoesOnWithTheSameBits) {
 }
 
 TEST_F(ExactSumTest, NumbersOfSilosAreSummedExactly) {
-    Case c{.parameters = 10, .silos = 6};
+    Case c{.parameters = 10, .silos = 6, .ranks_per_silo = group_sizes(world).back()};
     ExactSum exchange(world, c.config, c.setup(world, 2));
     const std::vector<float> model = c.first_model();
     const double values[] = {1e20, 1.0, -1e20, 0x1p-60, 3.0, 0.1};
@@ -292,7 +318,7 @@ TEST_F(ExactSumTest, NumbersOfSilosAreSummedExactly) {
     EXPECT_EQ(sum.numbers, (std::vector<double>{4.0 + 0.1, 6.0}));
     std::map<std::uint32_t, ExactNumbers> numbers;
     for (const auto silo : c.hosted(world)) numbers.emplace(silo, ExactNumbers(1)).first->second.add(0, values[silo], "a test");
-    EXPECT_EQ(sum_exactly(*make_plain_sums(world), "a test", 1, numbers), std::vector<double>{4.0 + 0.1});
+    EXPECT_EQ(sum_exactly(*make_plain_sums(world, c.ranks_per_silo), "a test", 1, numbers), std::vector<double>{4.0 + 0.1});
 }
 
 TEST_F(ExactSumTest, CountsBytesAndTimesItsPhases) {
@@ -304,6 +330,16 @@ TEST_F(ExactSumTest, CountsBytesAndTimesItsPhases) {
     all_reduce_sum(world, std::span(&bytes, 1));
     // Every rank sends all words but its own slice, and its slice to all others.
     EXPECT_EQ(bytes, 2 * 4 * c.parameters * static_cast<std::uint64_t>(world.size() - 1));
+    // Every group sends all words but its own slices once, however many ranks it has.
+    for (const int each : group_sizes(world)) {
+        const auto groups = static_cast<std::size_t>(world.size() / each);
+        const Case grouped{.parameters = 16000, .silos = groups, .ranks_per_silo = each};
+        ExactSum between_groups(world, grouped.config, grouped.setup(world));
+        (void)play(world, grouped, between_groups, grouped.round(), model);
+        bytes = between_groups.bytes_sent();
+        all_reduce_sum(world, std::span(&bytes, 1));
+        EXPECT_EQ(bytes, 4 * c.parameters * (groups - 1 + static_cast<std::size_t>(world.size()) - 1));
+    }
     for (const char* phase : {"encode", "wait", "wire", "decode", "publish"})
         EXPECT_TRUE(exchange.clock().phases().contains(phase)) << phase;
 }

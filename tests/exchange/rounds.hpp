@@ -13,7 +13,7 @@
 
 namespace silosum {
 
-/// Which rank hosts a silo.
+/// Which rank hosts a silo, or which group of ranks.
 using Placement = std::function<int(std::uint32_t silo, int ranks)>;
 inline int in_turn(std::uint32_t silo, int ranks) {
     return static_cast<int>(silo) % ranks;
@@ -32,6 +32,15 @@ inline ExchangeConfig default_config() {
     return config;
 }
 
+/// Ranks that may host a silo together, as many as divide the ranks.
+inline std::vector<int> group_sizes(const Communicator& world) {
+    std::vector<int> sizes;
+    for (const int each : {1, 2, 3, 4}) {
+        if (world.size() % each == 0) sizes.push_back(each);
+    }
+    return sizes;
+}
+
 struct Case {
     std::size_t parameters = 1000;
     std::size_t silos = 5;
@@ -40,6 +49,7 @@ struct Case {
     std::uint64_t largest_shard = 600;
     float spread = 0.5F;  // updates lie within +-spread
     int ranks_per_node = 0;
+    int ranks_per_silo = 1;
 
     [[nodiscard]] std::uint64_t weight(std::uint32_t silo) const { return 1 + silo * 97 % largest_shard; }
     // The updated model of a silo. A third of the coordinates are far smaller, to use all bits of the encoding.
@@ -61,7 +71,7 @@ struct Case {
     [[nodiscard]] std::vector<std::uint32_t> hosted(const Communicator& world) const {
         std::vector<std::uint32_t> ids;
         for (std::uint32_t silo = 0; silo < silos; ++silo) {
-            if (placement(silo, world.size()) == world.rank()) ids.push_back(silo);
+            if (placement(silo, world.size() / ranks_per_silo) == world.rank() / ranks_per_silo) ids.push_back(silo);
         }
         return ids;
     }
@@ -72,6 +82,7 @@ struct Case {
                 .largest_shard = largest_shard,
                 .numbers = numbers,
                 .names = names(),
+                .ranks_per_silo = ranks_per_silo,
                 .ranks_per_node = ranks_per_node};
     }
     [[nodiscard]] std::vector<std::string> names() const {

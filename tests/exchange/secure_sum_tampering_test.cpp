@@ -72,7 +72,7 @@ protected:
     }
     // What all ranks say of a round; nothing where it ends well. The relay of one rank strikes while it lasts.
     [[nodiscard]] std::string refusal(int rank = -1, const Relay& striking = {}) {
-        SecureGroup group(world, c.config, c.names(), c.hosted(world));
+        SecureGroup group(world, c.config, c.names(), c.hosted(world), c.ranks_per_silo);
         SecureSum secure(world, c.config, c.setup(world, 2), group);
         std::vector<float> model = c.first_model();
         std::string said;
@@ -115,6 +115,16 @@ TEST_F(Tampering, HasTheBitsOfThePlainSumWhereNobodyTampers) {
 TEST_F(Tampering, WithAMessageOfWordsIsRefused) {
     EXPECT_THAT(refusal(world.size() - 1, with_words),
                 HasSubstr("secure sum refused: the sum is not that of the words that the silos sent"));
+}
+
+// The first rank of a group signs for the words of the others too.
+TEST_F(Tampering, WithWordsOfAnyRankOfAGroupIsRefused) {
+    if (world.size() != 4) GTEST_SKIP() << "wants two groups of two";
+    c.ranks_per_silo = 2;
+    EXPECT_EQ(refusal(), "");
+    for (int rank = 0; rank < world.size(); ++rank) {
+        EXPECT_THAT(refusal(rank, with_words), HasSubstr("secure sum refused: the sum is not that of the words that the silos sent"));
+    }
 }
 
 TEST_F(Tampering, WithTheSumOfCountersIsRefused) {

@@ -73,8 +73,10 @@ std::vector<float> federated(const Setting& run) {
     exchange.ring_bits = 64;
     exchange.weights = run.weights;
     Federation fed{.world = world,
+                   .ranks = std::make_unique<RankGroups>(world, 1),
                    .census = {},
                    .silos = std::move(silos),
+                   .training = nullptr,
                    .trainer = std::move(trainer),
                    .global = std::move(global),
                    .selection = Selection({}, run.silos.size(), 7),

@@ -60,8 +60,10 @@ struct SmallFederation {
         for (const Silo& silo : silos) setup.hosted.push_back(silo.id());
         const SelectionConfig selection{.silos_per_round = settings.silos_per_round};
         federation = std::make_unique<Federation>(Federation{.world = world,
+                                                             .ranks = std::make_unique<RankGroups>(world, 1),
                                                              .census = std::move(census),
                                                              .silos = std::move(silos),
+                                                             .training = nullptr,
                                                              .trainer = std::move(trainer),
                                                              .global = std::move(global),
                                                              .selection = Selection(selection, small_silos, 7),

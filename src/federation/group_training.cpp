@@ -1,0 +1,84 @@
+#include "federation/group_training.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/phase_clock.hpp"
+#include "comm/collectives.hpp"
+
+namespace silosum {
+
+GroupTraining::GroupTraining(const RankGroups& groups, std::size_t floats, const std::string& transport, std::size_t step_bytes)
+    : groups_(groups) {
+    const Communicator& own = groups.own();
+    if (transport != "messages") {
+        try {
+            sum_ = std::make_unique<OrderedSum>(own, Nodes(own), floats, step_bytes);
+            return;
+        } catch (const AgreedError&) {
+            if (transport == "shared") throw;
+        }
+    }
+    sum_ = std::make_unique<OrderedSum>(own, Nodes::apart(own), floats, step_bytes);
+}
+
+std::vector<GroupTraining::Word> GroupTraining::meet(const Word& mine, const std::string& what) {
+    is_waiting_ = true;
+    auto words = all_gather(groups_.own(), mine);
+    const auto failed = std::find_if(words.begin(), words.end(), [](const Word& word) { return word.failed != 0; });
+    if (failed != words.end()) {
+        const auto texts = all_gather_text(groups_.own(), what);
+        is_waiting_ = false;
+        throw AgreedError(static_cast<ExitCode>(failed->failed), texts[static_cast<std::size_t>(failed - words.begin())]);
+    }
+    is_waiting_ = false;
+    return words;
+}
+
+void GroupTraining::tell(const Error& error) {
+    if (is_waiting_) throw error;
+    (void)meet({.failed = static_cast<std::uint64_t>(error.code())}, error.what());
+    throw error;
+}
+
+void GroupTraining::begin(double deadline_s) {
+    is_late_ = false;
+    is_waiting_ = false;
+    deadline_s_ = meet({.deadline_s = deadline_s}).front().deadline_s;
+    started_ = wall_seconds();
+}
+
+std::span<const std::uint32_t> GroupTraining::part_of(std::span<const std::uint32_t> rows) const {
+    const auto position = static_cast<std::size_t>(groups_.position());
+    const auto each = static_cast<std::size_t>(groups_.each());
+    const std::size_t begin = rows.size() * position / each;
+    return rows.subspan(begin, rows.size() * (position + 1) / each - begin);
+}
+
+kernels::LossSum GroupTraining::add_up(const kernels::LossSum& loss, std::span<float> gradient) {
+    const bool is_late_here = deadline_s_ > 0 && wall_seconds() - started_ > deadline_s_;
+    kernels::LossSum whole;
+    is_late_ = false;
+    for (const Word& word : meet({.late = is_late_here ? 1U : 0U, .loss = loss})) {
+        whole.loss += word.loss.loss;
+        whole.weight += word.loss.weight;
+        whole.correct += word.loss.correct;
+        is_late_ = is_late_ || word.late != 0;
+    }
+    is_waiting_ = true;
+    sum_->add_up(gradient);
+    is_waiting_ = false;
+    return whole;
+}
+
+void GroupTraining::compare(std::span<const float> model) {
+    std::uint64_t sum = 0;
+    for (const float value : model) sum += std::bit_cast<std::uint32_t>(value);
+    const auto words = meet({.model = sum});
+    const bool is_one = std::all_of(words.begin(), words.end(), [&](const Word& word) { return word.model == words.front().model; });
+    require<RuntimeError>(is_one,
+                          "the ranks that train a silo together came to different models from the same gradients: run one build of silosum "
+                          "with one C library on all of them");
+}
+
+}  // namespace silosum
