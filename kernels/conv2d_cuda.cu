@@ -66,21 +66,20 @@ struct GradientPatches {
     int out_height, out_width, channels;   // of the output
     int kernel_width, before_y, before_x;  // zeros before the image: kernel - 1 - padding
     int stride;
-    struct Row {  // small: a thread holds several
-        int sample;
-        short y, x;
+    struct Row {
+        const float* image;  // of dy
+        int y, x;
     };
     __device__ Row row(int m) const {
-        const int pixel = m % (height * width);
-        return {m / (height * width), static_cast<short>(pixel / width - before_y), static_cast<short>(pixel % width - before_x)};
+        const int pixel = m % (height * width), sample = m / (height * width);
+        return {dy + static_cast<std::size_t>(sample) * (out_height * out_width * channels), pixel / width - before_y, pixel % width - before_x};
     }
     __device__ float at(const Row& row, int k) const {
         const int tap = k / channels, y = row.y + tap / kernel_width, x = row.x + tap % kernel_width;
         if (y < 0 || x < 0 || y % stride != 0 || x % stride != 0) return 0.0F;
         const int out_y = y / stride, out_x = x / stride;
         if (out_y >= out_height || out_x >= out_width) return 0.0F;
-        const std::size_t line = static_cast<std::size_t>(row.sample) * out_height + static_cast<std::size_t>(out_y);
-        return dy[(line * out_width + static_cast<std::size_t>(out_x)) * channels + static_cast<std::size_t>(k % channels)];
+        return row.image[(out_y * out_width + out_x - tap) * channels + k];
     }
 };
 

@@ -1,4 +1,5 @@
-// Encoding, decoding and the server step on a GPU, to the words and numbers of the processor bit for bit.
+// Encoding, decoding and the server step on a GPU, to the words and numbers of the processor bit for bit
+// (but for numbers below 2^-126, which the program takes for 0 on the processor).
 #include "kernels/elementwise_cuda.cuh"
 #include "kernels/fixed_point_cuda.cuh"
 

@@ -17,6 +17,7 @@ struct Tiling {
     static constexpr int m = m_, n = n_, k = k_, own_m = own_m_, own_n = own_n_;
     static constexpr int threads_n = n / own_n;
     static constexpr int threads = m / own_m * threads_n;
+    static constexpr int blocks = (own_m * own_n >= 64 ? 512 : 768) / threads;  // a multiprocessor holds them: bounds the registers
     static constexpr int a_loads = m * k / threads;
     static constexpr int b_loads = k * n / 4 / threads;  // of four floats
     static_assert(a_loads * threads == m * k && b_loads * threads * 4 == k * n && own_n % 4 == 0);
@@ -46,9 +47,9 @@ struct PlainColumns {
     const float* values;
     int columns;
     __device__ Four four(int k, int n) const {
-        const float* row = values + static_cast<std::size_t>(k) * columns;
+        const float* row = values + static_cast<std::size_t>(k) * columns + n;
         Four result;
-        for (int j = 0; j < 4; ++j) result.v[j] = row[min(n + j, columns - 1)];
+        for (int j = 0; j < 4; ++j) result.v[j] = n + j < columns ? row[j] : 0.0F;
         return result;
     }
 };
@@ -99,26 +100,27 @@ struct StoreWeights {
 ///     Row row(int m): what is known of row m, worked out once;   float at(Row, int k);   k_is_near: neighbours in k are neighbours in memory.
 /// store(m, n, sum) is called for each m < rows, n < columns. Block z of the grid takes k in [z * part, (z + 1) * part).
 template <class T, class A, class B, class Store>
-__global__ void __launch_bounds__(T::threads) product_kernel(int rows, int columns, int depth, int part, A a, B b, Store store) {
-    __shared__ float tile_a[2][T::k][T::m + 4];  // turned; the four keep stores of neighbouring k apart
-    __shared__ float tile_b[2][T::k][T::n];
+__global__ void __launch_bounds__(T::threads, T::blocks) product_kernel(int rows, int columns, int depth, int part, A a, B b, Store store) {
+    __align__(16) __shared__ float tile_a[2][T::k][T::m + 4];  // turned; the four keep stores of neighbouring k apart
+    __align__(16) __shared__ float tile_b[2][T::k][T::n];
     const int thread = static_cast<int>(threadIdx.x);
     const int first_m = static_cast<int>(blockIdx.x) * T::m, first_n = static_cast<int>(blockIdx.y) * T::n;
     const int first_k = static_cast<int>(blockIdx.z) * part, end_k = min(depth, first_k + part);
 
-    const auto place_m = [=](int load) { return A::k_is_near ? (thread + load * T::threads) / T::k : (thread + load * T::threads) % T::m; };
-    const auto place_k = [=](int load) { return A::k_is_near ? (thread + load * T::threads) % T::k : (thread + load * T::threads) / T::m; };
-    typename A::Row row[T::a_loads];
-#pragma unroll
-    for (int load = 0; load < T::a_loads; ++load) row[load] = a.row(min(first_m + place_m(load), rows - 1));
+    // A thread loads values of one row of A only, whose place it works out once.
+    constexpr int k_threads = A::k_is_near ? T::k / T::a_loads : T::threads / T::m;
+    static_assert(k_threads * T::a_loads == T::k && k_threads * T::m == T::threads);
+    const int load_m = A::k_is_near ? thread / k_threads : thread % T::m;
+    const auto load_k = [=](int load) { return A::k_is_near ? thread % k_threads * T::a_loads + load : thread / T::m + load * k_threads; };
+    const typename A::Row row = a.row(min(first_m + load_m, rows - 1));
 
     float next_a[T::a_loads];
     Four next_b[T::b_loads];
     const auto fetch = [&](int k) {
 #pragma unroll
         for (int load = 0; load < T::a_loads; ++load) {
-            const int at = k + place_k(load);
-            next_a[load] = at < end_k ? a.at(row[load], at) : 0.0F;
+            const int at = k + load_k(load);
+            next_a[load] = at < end_k ? a.at(row, at) : 0.0F;
         }
 #pragma unroll
         for (int load = 0; load < T::b_loads; ++load) {
@@ -128,7 +130,7 @@ __global__ void __launch_bounds__(T::threads) product_kernel(int rows, int colum
     };
     const auto keep = [&](int buffer) {
 #pragma unroll
-        for (int load = 0; load < T::a_loads; ++load) tile_a[buffer][place_k(load)][place_m(load)] = next_a[load];
+        for (int load = 0; load < T::a_loads; ++load) tile_a[buffer][load_k(load)][load_m] = next_a[load];
 #pragma unroll
         for (int load = 0; load < T::b_loads; ++load) {
             const int at = (thread + load * T::threads) * 4;
@@ -200,6 +202,11 @@ template <class A, class B, class Store>
 void product(std::size_t rows, std::size_t columns, std::size_t depth, std::size_t part, const A& a, const B& b, const Store& store,
              const CudaStream& stream) {
     if (rows == 0 || columns == 0) return;
+    constexpr std::size_t most = 2147483647 - 1024, most_columns = 65535 * std::size_t{64};  // ints, and blocks along y
+    if (rows > most || depth > most || columns > most_columns) {
+        cuda::fail("a product of " + std::to_string(rows) + " x " + std::to_string(columns) + " x " + std::to_string(depth) +
+                   " is more than the GPU kernels take: lower local.batch_size, use a smaller layer, or set run.device = cpu");
+    }
     if (rows <= 64) return product_in<FewRows>(rows, columns, depth, part, a, b, store, stream);
     if (columns <= 64) return product_in<ManyRows>(rows, columns, depth, part, a, b, store, stream);
     product_in<Wide>(rows, columns, depth, part, a, b, store, stream);

@@ -155,7 +155,16 @@ __global__ void __launch_bounds__(mask_threads)
         if (begin + i < n) words[begin + i] = sum[i];
     }
     source.end(outside);
+    __syncthreads();  // no key stays in shared memory for the next kernel
+    for (int i = static_cast<int>(threadIdx.x); i < Line::shared_words; i += static_cast<int>(mask_threads)) key[i] = 0;
 }
+
+/// Wipes secrets however the function ends.
+struct Wiped {
+    void* secrets;
+    std::size_t bytes;
+    ~Wiped() { explicit_bzero(secrets, bytes); }
+};
 
 unsigned word_at(const std::byte* bytes) {
     unsigned word = 0;
@@ -169,7 +178,9 @@ unsigned substituted(unsigned word) {
     aes::turn(q);
     aes::substitute(q);
     aes::turn(q);
-    return q[0];
+    const unsigned result = q[0];
+    explicit_bzero(q, sizeof(q));
+    return result;
 }
 
 /// FIPS 197, section 5.2, then every round key for two blocks in bits.
@@ -207,6 +218,7 @@ MaskBank::MaskBank(Cipher cipher, std::span<const MaskKey> keys, const CudaStrea
     }
     memory_ = stream_.allocate(bytes_);
     std::vector<Schedule> schedules(keys.size());
+    const Wiped wiped{schedules.data(), bytes_};
     for (std::size_t i = 0; i < keys.size(); ++i) {
         const std::byte* key = keys[i].key.data();
         const std::size_t key_bytes = stream_key_bytes(cipher) - 8;
@@ -221,17 +233,20 @@ MaskBank::MaskBank(Cipher cipher, std::span<const MaskKey> keys, const CudaStrea
     }
     stream_.copy_to_device(schedules.data(), memory_.get(), bytes_);
     stream_.wait();
-    explicit_bzero(schedules.data(), bytes_);
 }
 
 MaskBank::~MaskBank() {
-    if (memory_) stream_.fill_with_zeros(memory_.get(), bytes_);
+    try {
+        if (memory_) stream_.fill_with_zeros(memory_.get(), bytes_);
+    } catch (...) {  // a GPU that fails has lost its memory too
+    }
 }
 
 template <class Word, class Source>
 void MaskBank::run(std::uint64_t first_word, std::size_t n, const Source& source, Word* words) const {
     constexpr std::size_t own = line * 4 / sizeof(Word);
-    if (first_word % own != 0 || (first_word + n) * sizeof(Word) > KeyStream::most_bytes) {
+    constexpr std::uint64_t most_words = KeyStream::most_bytes / sizeof(Word);
+    if (first_word % own != 0 || first_word > most_words || n > most_words - first_word) {
         cuda::fail("no key stream begins at word " + std::to_string(first_word) + " and goes on for " + std::to_string(n));
     }
     const std::size_t threads = (n + own - 1) / own;

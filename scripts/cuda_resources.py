@@ -20,7 +20,6 @@ memory, does not build. Nothing here says how fast a kernel is.
 
 """
 ENTRY = re.compile(r"Compiling entry function '(\w+)' for 'sm_(\d+)'")
-USED = re.compile(r"Used (\d+) registers.*?(?:(\d+) bytes smem)?(?:,|$)")
 
 
 def plain(names: list[str]) -> dict[str, str]:
@@ -51,6 +50,8 @@ def main() -> int:
     messages, ptx, occupancy = sys.argv[1:4]
     facts = {}
     for path in sorted(pathlib.Path(messages).rglob("*.messages")):
+        if not list(TABLE.parents[1].glob(f"*/**/{path.name.removesuffix('.o.messages')}")):
+            continue  # of a file that is gone
         name = None
         for line in path.read_text().splitlines():
             if found := ENTRY.search(line):

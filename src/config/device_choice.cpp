@@ -1,5 +1,6 @@
 #include "config/device_choice.hpp"
 
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -12,41 +13,53 @@
 
 namespace silosum {
 
-std::string why_no_gpu() {
-    if (!cuda::is_built()) return "this build has no CUDA (configure with -DSILOSUM_CUDA=ON, see docs/gpu.md)";
+namespace {
+
+struct Gpu {
+    CudaStream stream;
+    std::uint64_t capability;
+};
+
+/// The GPU of the rank at `place` among those of its machine.
+Gpu open_gpu(int place) {
+    require<RuntimeError>(cuda::is_built(), "this build has no CUDA (configure with -DSILOSUM_CUDA=ON, see docs/gpu.md)");
+    const auto devices = cuda::list_devices();
+    const int own = place % static_cast<int>(devices.size());
+    const auto& facts = devices[static_cast<std::size_t>(own)];
     try {
-        (void)cuda::list_devices();
-        return "";
+        CudaStream stream(own);
+        cuda::probe(stream);
+        return {std::move(stream), static_cast<std::uint64_t>(facts.major * 10 + facts.minor)};
     } catch (const Error& error) {
-        return error.what();
+        throw RuntimeError(fmt::format("GPU {} ({}, sm_{}{}) cannot be used: {}", own, facts.name, facts.major, facts.minor, error.what()));
     }
+}
+
+}  // namespace
+
+std::string why_no_gpu() {
+    const auto error = error_of([] { (void)open_gpu(0); });
+    return error ? error->what() : "";
 }
 
 DeviceChoice choose_device(const Communicator& world, const std::string& device, const Threads& threads) {
     DeviceChoice choice{.stream = threads, .kind = "", .note = ""};
     if (device == "cpu") return choice;
-    const std::string reason = why_no_gpu();
-    std::vector<std::uint64_t> without{reason.empty() ? std::uint64_t{0} : 1};
+    std::optional<Gpu> gpu;
+    const int place = world.split_by_machine().rank();
+    const auto error = error_of([&] { gpu = open_gpu(place); });
+    std::vector<std::uint64_t> without{error ? std::uint64_t{1} : 0};
     all_reduce_sum(world, std::span<std::uint64_t>(without));
     if (device == "auto" && without[0] > 0) {
         const bool some_have = without[0] < static_cast<std::uint64_t>(world.size());
-        if (some_have) choice.note = fmt::format("{} of {} ranks see no GPU: all train on the processor", without[0], world.size());
+        if (some_have) choice.note = fmt::format("{} of {} ranks have no GPU: all train on the processor", without[0], world.size());
         return choice;
     }
-    succeed_on_all(world, [&] { require(reason.empty(), "run.device = {}: {}; or set run.device = cpu", device, reason); });
-
-    const int place = world.split_by_machine().rank();
-    std::uint64_t capability = 0;
-    succeed_on_all(world, [&] {
-        const auto devices = cuda::list_devices();
-        const int own = place % static_cast<int>(devices.size());
-        const auto& facts = devices[static_cast<std::size_t>(own)];
-        capability = static_cast<std::uint64_t>(facts.major * 10 + facts.minor);
-        choice.stream = Stream(CudaStream(own), threads);
-    });
+    succeed_on_all(world, [&] { require(!error, "run.device = {}: {}; or set run.device = cpu", device, error ? error->what() : ""); });
+    choice.stream = Stream(gpu->stream, threads);
     std::set<std::string> kinds;
-    for (const std::uint64_t of_rank : all_gather(world, capability)) kinds.insert(fmt::format("sm_{}", of_rank));
-    choice.kind = "cuda " + join(std::vector<std::string>(kinds.begin(), kinds.end()), "+");
+    for (const std::uint64_t of_rank : all_gather(world, gpu->capability)) kinds.insert(fmt::format("sm_{}", of_rank));
+    choice.kind = fmt::format("CUDA {} {}", cuda::toolkit(), join(std::vector<std::string>(kinds.begin(), kinds.end()), "+"));
     if (kinds.size() > 1) choice.note = "GPUs of several kinds: the model's bits depend on which of them trains which silo";
     return choice;
 }

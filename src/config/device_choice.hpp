@@ -10,7 +10,7 @@ namespace silosum {
 
 struct DeviceChoice {
     Stream stream;
-    std::string kind;  // what the bits of a run depend on, the same on all ranks: "" for the processor, "cuda sm_90" for GPUs
+    std::string kind;  // what the bits of a run depend on, the same on all ranks: "" for the processor, "CUDA 13.0 sm_90" for GPUs
     std::string note;  // for people; may be empty
 };
 
@@ -19,7 +19,7 @@ struct DeviceChoice {
 /// stream.
 [[nodiscard]] DeviceChoice choose_device(const Communicator& world, const std::string& device, const Threads& threads);
 
-/// Why this process has no GPU; empty where it has one.
+/// Why the first GPU cannot be used; empty where it can.
 [[nodiscard]] std::string why_no_gpu();
 
 }  // namespace silosum

@@ -4,8 +4,10 @@
 
 #if defined(SILOSUM_CUDA_EMULATED)
 #include "cuda_emulator.hpp"
+#define SILOSUM_CUDA_VERSION 0
 #else
 #include <cuda_runtime.h>
+#define SILOSUM_CUDA_VERSION CUDART_VERSION
 #endif
 
 #include <cstddef>

@@ -11,10 +11,8 @@ namespace cuda {
 
 void check(cudaError_t status, Where where) {
     if (status == cudaSuccess) return;
-    const std::string hint =
-        status == cudaErrorMemoryAllocation ? "; a smaller model or batch (local.batch_size) needs less" : std::string();
-    throw RuntimeError(
-        fmt::format("CUDA: {} ({}) at {}:{}{}", cudaGetErrorString(status), cudaGetErrorName(status), where.file, where.line, hint));
+    (void)cudaGetLastError();  // or the next launch would be blamed
+    throw RuntimeError(fmt::format("CUDA: {} ({}) at {}:{}", cudaGetErrorString(status), cudaGetErrorName(status), where.file, where.line));
 }
 
 void fail(const std::string& message) {
@@ -24,6 +22,28 @@ void fail(const std::string& message) {
 }  // namespace cuda
 
 using cuda::check;
+
+namespace {
+
+void* allocate_on(int device, std::size_t bytes) {
+    check(cudaSetDevice(device));
+    void* memory = nullptr;
+    const cudaError_t status = cudaMalloc(&memory, bytes);
+    if (status == cudaErrorMemoryAllocation) {
+        (void)cudaGetLastError();
+        std::size_t unused = 0;
+        std::size_t all = 0;
+        check(cudaMemGetInfo(&unused, &all));
+        throw RuntimeError(
+            fmt::format("GPU {} has no room for {} bytes more, {} of its {} are free: let fewer ranks share it, start more ranks so "
+                        "that each hosts fewer silos, lower local.batch_size, or set run.device = cpu",
+                        device, bytes, unused, all));
+    }
+    check(status);
+    return memory;
+}
+
+}  // namespace
 
 struct CudaStream::State {
     int device = 0;
@@ -56,16 +76,14 @@ void* CudaStream::workspace(std::size_t bytes) const {
         check(cudaFree(state_->workspace));
         state_->workspace = nullptr;
         state_->workspace_bytes = 0;
-        check(cudaMalloc(&state_->workspace, bytes));
+        state_->workspace = allocate_on(device_, bytes);
         state_->workspace_bytes = bytes;
     }
     return state_->workspace;
 }
 
 std::shared_ptr<void> CudaStream::allocate(std::size_t bytes) const {
-    check(cudaSetDevice(device_));
-    void* memory = nullptr;
-    check(cudaMalloc(&memory, bytes));
+    void* memory = allocate_on(device_, bytes);
     // The stream lives as long as memory that its work may still use.
     std::shared_ptr<void> owner(memory, [state = state_](void* freed) {
         (void)cudaStreamSynchronize(state->handle);
@@ -92,6 +110,11 @@ void CudaStream::fill_with_zeros(void* device, std::size_t bytes) const {
 }
 
 namespace cuda {
+
+std::string toolkit() {
+    if (SILOSUM_CUDA_VERSION == 0) return "emulated";
+    return fmt::format("{}.{}", SILOSUM_CUDA_VERSION / 1000, SILOSUM_CUDA_VERSION % 1000 / 10);
+}
 
 std::vector<DeviceFacts> list_devices() {
     int count = 0;

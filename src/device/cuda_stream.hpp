@@ -13,7 +13,7 @@ struct CUstream_st;
 
 namespace silosum {
 
-/// Copies share the queue; it goes with the last. Not for two threads at once.
+/// Copies share the queue; it goes with the last. For the thread that made it only, and one GPU a process: CUDA keeps a current one.
 class CudaStream {
 public:
     /// On GPU `device` of this process. RuntimeError with the reason where there is none.

@@ -20,6 +20,12 @@ struct DeviceFacts {
 /// GPUs that this process sees, at least one; RuntimeError with the reason where there is none.
 [[nodiscard]] SILOSUM_CUDA_ONLY std::vector<DeviceFacts> list_devices();
 
+/// Runs a kernel that does nothing. RuntimeError where the GPU cannot be used, as when this build has no code for it.
+SILOSUM_CUDA_ONLY void probe(const CudaStream& stream);
+
+/// CUDA's version that the kernels were built with, "13.0".
+[[nodiscard]] SILOSUM_CUDA_ONLY std::string toolkit();
+
 /// True in a build with CUDA.
 [[nodiscard]] inline bool is_built() {
     std::vector<DeviceFacts> (*const defined)() = &list_devices;

@@ -68,7 +68,9 @@ void ExchangeConfig::add_secure_to(Options& options) {
         .check([this] {
             return secure && identities == "roster" && roster.empty() ? "is missing; exchange.identities = roster needs it" : "";
         });
-    options.add("exchange.keys", &keys, "", "Folder with SILO.key of the silos that this rank hosts; their ledgers are kept beside them.")
+    options
+        .add("exchange.keys", &keys, "",
+             "Folder with SILO.key of the silos that this rank hosts (of a group: the first rank); their ledgers are kept beside them.")
         .path()
         .check(
             [this] { return secure && identities == "roster" && keys.empty() ? "is missing; exchange.identities = roster needs it" : ""; });
@@ -92,7 +94,8 @@ void ExchangeConfig::add_secure_to(Options& options) {
         .add("exchange.integrity", &integrity, "none",
              "tags: ranks and silos find out where words or sums under masks were changed on their way, and refuse the round. Takes memory "
              "for "
-             "all words that a rank sends, a second pass over them, and no leaver after its entry; every rank must host a silo.")
+             "all words that a rank sends, a second pass over them, and no leaver after its entry; every rank, or group of ranks, must "
+             "host a silo.")
         .one_of({"none", "tags"})
         .check([this] { return integrity == "tags" && !secure ? "needs exchange.secure = true: tags are of words under masks" : ""; });
     options

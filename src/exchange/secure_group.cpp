@@ -128,8 +128,8 @@ std::string SecureGroup::claim() const {
                                      : fmt::format("fewer than {} of {} domains", plan_.corrupt_domains + 1, plan_.domains);
     return fmt::format(
         "no silo, rank or relay learns another silo's update as long as {} work together; under one user id this holds against the wire, "
-        "relays, logs and accidents, not against other processes of that user",
-        together);
+        "relays, logs and accidents, not against other processes of that user{}",
+        together, ranks_.each() > 1 ? "; the network between the ranks of a silo's group is trusted" : "");
 }
 
 }  // namespace silosum

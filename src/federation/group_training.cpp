@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdio>
+
+#include <fmt/format.h>
 
 #include "base/phase_clock.hpp"
 #include "comm/collectives.hpp"
@@ -35,8 +38,14 @@ std::vector<GroupTraining::Word> GroupTraining::meet(const Word& mine, const std
     return words;
 }
 
+void GroupTraining::end_the_job(const Error& error) const {
+    fmt::print(stderr, "silosum: a rank of a silo's group: {}\n", error.what());
+    groups_.own().abort(static_cast<int>(error.code()));
+}
+
 void GroupTraining::tell(const Error& error) {
-    if (is_waiting_) throw error;
+    // The others are not where they should be, and what they have sent so far would be taken for what comes next: no exchange may go on.
+    if (is_waiting_) end_the_job(error);
     (void)meet({.failed = static_cast<std::uint64_t>(error.code())}, error.what());
     throw error;
 }
@@ -72,8 +81,13 @@ kernels::LossSum GroupTraining::add_up(const kernels::LossSum& loss, std::span<f
 }
 
 void GroupTraining::compare(std::span<const float> model) {
+    // Each value counts by its place, so that differences do not cancel.
     std::uint64_t sum = 0;
-    for (const float value : model) sum += std::bit_cast<std::uint32_t>(value);
+    std::uint64_t place = 1;
+    for (const float value : model) {
+        sum += std::bit_cast<std::uint32_t>(value) * (place * 0x9E3779B97F4A7C15U);
+        place += 2;
+    }
     const auto words = meet({.model = sum});
     const bool is_one = std::all_of(words.begin(), words.end(), [&](const Word& word) { return word.model == words.front().model; });
     require<RuntimeError>(is_one,

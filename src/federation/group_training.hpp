@@ -59,6 +59,7 @@ private:
     };
     [[nodiscard]] std::vector<Word> meet(const Word& mine, const std::string& what = "");
     [[noreturn]] void tell(const Error& error);
+    [[noreturn]] void end_the_job(const Error& error) const;
 
     const RankGroups& groups_;
     std::unique_ptr<OrderedSum> sum_;

@@ -10,13 +10,15 @@ namespace silosum {
 
 namespace {
 
-/// All batches of a round, one after the other; ends: where each ends.
-struct RoundRows {
+/// The next batches of a round, one after the other; ends: where each ends.
+struct NextBatches {
     std::vector<std::uint32_t> rows;
     std::vector<std::size_t> ends;
 
-    explicit RoundRows(BatchOrder order) {
-        for (auto batch = order.next(); !batch.empty(); batch = order.next()) {
+    NextBatches(BatchOrder& order, std::size_t most) {
+        while (ends.size() < most) {
+            const auto batch = order.next();
+            if (batch.empty()) return;
             rows.insert(rows.end(), batch.begin(), batch.end());
             ends.push_back(rows.size());
         }
@@ -79,35 +81,39 @@ Update Silo::train_here(std::span<const float> global, Trainer& trainer, const R
     const Stream& stream = network.stream();
     const auto round_number = static_cast<std::uint32_t>(round.number);
     const BatchPlan plan{.rows = shard_.train.rows, .batch_size = local.batch_size, .drop_last = trainer.drop_last_};
-    const RoundRows order(local.steps > 0 ? BatchOrder::of_steps(plan, trainer.seed(), id_, round_number, local.steps)
-                                          : BatchOrder::of_epochs(plan, trainer.seed(), id_, round_number, local.epochs));
+    BatchOrder order = local.steps > 0 ? BatchOrder::of_steps(plan, trainer.seed(), id_, round_number, local.steps)
+                                       : BatchOrder::of_epochs(plan, trainer.seed(), id_, round_number, local.epochs);
     if (!trainer.optimizer_ && !optimizer_) optimizer_ = network.make_optimizer(local.optimizer_settings());
     Optimizer& optimizer = trainer.optimizer_ ? *trainer.optimizer_ : *optimizer_;
     if (trainer.optimizer_) optimizer.reset();
     if (!loader_) loader_ = std::make_shared<const Loader>(shard_.train, features_, stream);
-    if (trainer.rows_.size() < order.rows.size()) trainer.rows_ = stream.allocate<std::uint32_t>(order.rows.size());
-    const std::span<std::uint32_t> rows = trainer.rows_.span().first(order.rows.size());
-    stream.upload(std::span<const std::uint32_t>(order.rows), rows);
-
     const Random dropout(trainer.seed(), Purpose::dropout, id_, round_number);
     const double lr = trainer.schedule().rate(round.number - 1);
     network.load(global);
-    // A GPU works ahead: asking for losses would make it wait for the host in each step. The ranks of a group meet in each anyway.
-    const std::size_t steps_between_looks = stream.is_cuda() && trainer.group_ == nullptr ? Sequential::steps_ahead : 1;
+    (void)network.take_losses();  // of a training that failed
+    // A GPU works ahead: asking for losses would make it wait for the host in each step. A deadline is looked at after every step, and the
+    // ranks of a group meet in each anyway.
+    const std::size_t ahead = stream.is_cuda() && trainer.group_ == nullptr && deadline_s <= 0 ? Sequential::steps_ahead : 1;
     kernels::LossSum sum;
-    std::uint64_t looked_at = 0;
-    for (std::uint64_t step = 0; step < order.ends.size(); ++step) {
-        const std::size_t begin = step == 0 ? 0 : order.ends[step - 1];
-        const std::size_t samples = order.ends[step] - begin;
-        take_step(trainer, std::span(order.rows).subspan(begin, samples), rows.subspan(begin, samples), optimizer, lr, dropout, step);
-        if ((step + 1) % steps_between_looks != 0 && step + 1 < order.ends.size()) continue;
+    std::uint64_t steps = 0;
+    while (order.left() > 0) {
+        const NextBatches next(order, ahead);
+        if (trainer.rows_.size() < next.rows.size()) trainer.rows_ = stream.allocate<std::uint32_t>(next.rows.size());
+        const std::span<std::uint32_t> rows = trainer.rows_.span().first(next.rows.size());
+        stream.upload(std::span<const std::uint32_t>(next.rows), rows);
+        std::size_t begin = 0;
+        for (std::size_t i = 0; i < next.ends.size(); begin = next.ends[i++]) {
+            const std::size_t samples = next.ends[i] - begin;
+            take_step(trainer, std::span(next.rows).subspan(begin, samples), rows.subspan(begin, samples), optimizer, lr, dropout,
+                      steps + i);
+        }
         for (const auto& loss : network.take_losses()) {
-            ++looked_at;
+            ++steps;
             require<RuntimeError>(
                 std::isfinite(loss.loss),
                 "silo \"{}\", round {}: its training diverged, the loss is {} at step {}; lower local.lr, set local.clip_norm, or "
                 "standardise the features (data.standardise)",
-                name(), round.number, loss.loss, looked_at);
+                name(), round.number, loss.loss, steps);
             sum.loss += loss.loss;
             sum.weight += loss.weight;
         }
@@ -123,7 +129,7 @@ Update Silo::train_here(std::span<const float> global, Trainer& trainer, const R
             .weight = shard_.train.rows,
             .local = trainer.y_.span(),
             .global = global,
-            .steps = order.ends.size(),
+            .steps = steps,
             .numbers = {sum.loss, sum.weight}};
 }
 

@@ -47,7 +47,7 @@ private:
     GroupTraining* group_ = nullptr;
     std::optional<Optimizer> optimizer_;  // for local.state = reset; with keep every silo has its own
     Buffer<float> y_;                     // the silo's model after training, in layout order
-    // Of the stream: one batch, and the rows of all batches of a round.
+    // Of the stream: one batch, and the rows of the next ones.
     Buffer<float> x_;
     Buffer<std::int32_t> labels_;
     Buffer<float> targets_;

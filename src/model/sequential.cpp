@@ -45,8 +45,8 @@ std::size_t size_of_gradient(const ExecutionPlan& plan, bool in_place) {
 /// no more than 24 bits.
 std::vector<std::uint32_t> places_of(const ExecutionPlan& plan, std::size_t parameters) {
     constexpr std::uint32_t radix = 4096;
-    require(parameters < std::size_t{radix} * radix * 16, "{} parameters are more than a GPU model can have ({})", parameters,
-            std::size_t{radix} * radix * 16);
+    require(parameters < kernels::nowhere, "{} parameters are more than a model on a GPU can have ({}): set run.device = cpu", parameters,
+            kernels::nowhere - 1);
     std::vector<float> low(parameters);
     std::vector<float> high(parameters);
     for (std::size_t i = 0; i < parameters; ++i) {
@@ -77,7 +77,7 @@ public:
         if (!stream.is_cuda()) return;
         here_.x = copied(stream, host.x, host.samples * problem.features(), x_);
         here_.labels = copied(stream, host.labels, host.samples, labels_);
-        here_.targets = copied(stream, host.targets, host.samples * problem.outputs(), targets_);
+        here_.targets = copied(stream, host.targets, host.samples, targets_);
     }
     [[nodiscard]] const Batch& here() const { return here_; }
 
@@ -128,14 +128,6 @@ void Sequential::load(std::span<const float> flat) {
 
 void Sequential::store(std::span<float> flat) const {
     unpack(parameters_.span(), flat);
-}
-
-void Sequential::load_here(std::span<const float> flat) {
-    pack_here(flat, parameters_.span());
-}
-
-void Sequential::store_here(std::span<float> flat) const {
-    unpack_here(parameters_.span(), flat);
 }
 
 void Sequential::set_class_weights(std::vector<float> weights) {
@@ -250,9 +242,11 @@ std::size_t Sequential::estimate_memory_bytes(std::span<const LayerSpec> layers,
 
 void Sequential::make_room(std::size_t samples) {
     if (samples <= plan_.capacity) return;
-    plan_ = plan_execution(layers_, stream_, samples);
+    auto larger = plan_execution(layers_, stream_, samples);
     memory_ = Buffer<float>();  // freed before the larger one is made
-    memory_ = stream_.allocate<float>(plan_.memory_size);
+    plan_.capacity = 0;         // none, should there be no room
+    memory_ = stream_.allocate<float>(larger.memory_size);
+    plan_ = std::move(larger);
 }
 
 void Sequential::make_room_for_gradient(std::size_t floats) {

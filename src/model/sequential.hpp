@@ -43,9 +43,6 @@ public:
     /// Takes parameters from, or gives them as, the flat vector of the layout.
     void load(std::span<const float> flat);
     void store(std::span<float> flat) const;
-    /// The same for a vector of the stream: no copy, no wait.
-    void load_here(std::span<const float> flat);
-    void store_here(std::span<float> flat) const;
     [[nodiscard]] const Stream& stream() const { return stream_; }
 
     /// Weights of the classes in the loss (classification, binary); empty for 1 each. The mean loss is the weighted one.

@@ -189,6 +189,22 @@ TEST(TrainingOnAGpu, ASilosRoundHasTheSameBitsUnderEverySchedule) {
     for (std::size_t i = 0; i < expected.model.size(); ++i) EXPECT_NEAR(on_processor.model[i], expected.model[i], 1e-5);
 }
 
+TEST(TrainingOnAGpu, LossesOfAFailedTrainingAreForgotten) {
+    const Problem problem = classes_of({5}, 3);
+    LocalConfig local;
+    Options options;
+    local.add_to(options);
+    local.batch_size = 4;
+    Trainer trainer(layers_from("dense outputs"), problem, "auto", local, false, 7, 3, 4, test::stream());
+    const auto global = test::some_parameters(trainer.network());
+    Silo silo(0, some_shard(problem, 12));
+    const double expected = silo.train(global, trainer, Round{}).numbers[0];
+    Optimizer optimizer = trainer.network().make_optimizer({});
+    const BatchHere left(test::stream(), Samples(problem, 4));
+    trainer.network().train_step({4, left.x.data(), left.labels.data(), nullptr}, optimizer, 0.1, Random(1, Purpose::dropout), 0);
+    EXPECT_EQ(silo.train(global, trainer, Round{}).numbers[0], expected);
+}
+
 TEST(TrainingOnAGpu, ADivergedTrainingNamesSiloAndStep) {
     const Problem problem = classes_of({5}, 3);
     LocalConfig local;

@@ -59,7 +59,7 @@ void expect_masks_of_the_processor(const Stream& stream) {
         for (const std::size_t streams : {0U, 1U, 5U}) {
             const auto keys = some_keys(cipher, streams);
             const MaskBank bank(cipher, keys, stream.cuda());
-            // Beyond 2^32 blocks of 64 bytes the numbers need more than 32 bits; the last one that a key may give.
+            // The last ones that a key may give, too.
             const std::uint64_t last = KeyStream::most_bytes / sizeof(Word) - 4096;
             for (const std::uint64_t first : {std::uint64_t{0}, std::uint64_t{16}, last}) {
                 for (const std::size_t n : {1U, 2U, 15U, 16U, 17U, 2048U, 2100U}) {
