@@ -45,6 +45,22 @@ file(GLOB cuda_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kernels/*_cuda.c
 add_library(silosum_cuda OBJECT ${cuda_sources} src/device/cuda_runtime.cpp)
 target_include_directories(silosum_cuda PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}")
 target_link_libraries(silosum_cuda PUBLIC CUDA::cudart_static PRIVATE fmt::fmt)
+# NCCL for exchange.transport = nccl. The program then needs its library to start, a GPU only to use it.
+set(SILOSUM_NCCL AUTO CACHE STRING "Sum over GPUs with NCCL: ON, OFF, or AUTO where it is found")
+if(SILOSUM_NCCL AND NOT SILOSUM_KERNELS_ONLY)
+  find_path(SILOSUM_NCCL_INCLUDE nccl.h HINTS ENV NCCL_HOME ${CUDAToolkit_INCLUDE_DIRS} PATH_SUFFIXES include)
+  find_library(SILOSUM_NCCL_LIBRARY nccl HINTS ENV NCCL_HOME ${CUDAToolkit_LIBRARY_DIR} PATH_SUFFIXES lib lib64)
+  if(SILOSUM_NCCL_INCLUDE AND SILOSUM_NCCL_LIBRARY)
+    add_library(silosum_nccl OBJECT src/comm/nccl_cuda.cpp)  # of objects for the same reason
+    target_include_directories(silosum_nccl PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}" SYSTEM "${SILOSUM_NCCL_INCLUDE}")
+    target_link_libraries(silosum_nccl PUBLIC "${SILOSUM_NCCL_LIBRARY}" CUDA::cudart_static PRIVATE MPI::MPI_CXX fmt::fmt)
+    target_compile_options(silosum_nccl PRIVATE -Wall -Wextra $<$<BOOL:${SILOSUM_WERROR}>:-Werror>)
+  elseif(SILOSUM_NCCL STREQUAL "AUTO")
+    message(STATUS "No NCCL: nccl.h or libnccl is not found; set NCCL_HOME")
+  else()
+    message(FATAL_ERROR "SILOSUM_NCCL is ON, but nccl.h or libnccl is not found: set NCCL_HOME, or configure with -DSILOSUM_NCCL=OFF")
+  endif()
+endif()
 # Not contracted: bits must not depend on the architecture more than they have to. A kernel that spills registers, or keeps an array in
 # local memory, fails the build, and so does one that computes in double outside the files that mean to.
 target_compile_options(silosum_cuda PRIVATE

@@ -5,7 +5,7 @@ cuda_resources.py MESSAGES PTX OCCUPANCY [--update]
   MESSAGES   folder with what ptxas said of each object (*.messages)
   PTX        folder with the PTX of the kernels, which knows their blocks
   OCCUPANCY  the program tests/cuda/occupancy
-Compares with the table; --update writes it. Ends with 77 where nvcc is another one than the table's."""
+Compares with the table; --update writes it (cmake --build build/release --target cuda_table calls it so). Ends with 77 where nvcc is another one than the table's."""
 import pathlib
 import re
 import subprocess
@@ -14,7 +14,7 @@ import sys
 TABLE = pathlib.Path(__file__).resolve().parents[1] / "docs" / "cuda-kernels.md"
 TITLE = """# What nvcc makes of the kernels
 
-Made by `scripts/cuda_resources.py` from what ptxas says; a test compares, so that a change shows. Registers of a thread and theoretical
+Made by `cmake --build build/release --target cuda_table` from what ptxas says; a test compares, so that a change shows. Registers of a thread and theoretical
 occupancy (threads that a multiprocessor can hold at once, in percent) by architecture; a kernel that spills, or keeps an array in local
 memory, does not build. Nothing here says how fast a kernel is.
 

@@ -43,20 +43,6 @@ private:
     long nap_ns_ = 20'000;
 };
 
-template <class IsDone>
-void poll(IsDone&& is_done, double deadline_s, const std::string& what) {
-    const auto start = std::chrono::steady_clock::now();
-    Backoff backoff;
-    while (!is_done()) {
-        backoff.pause();
-        if (!backoff.is_idle()) continue;
-        const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
-        require<RuntimeError>(waited.count() < deadline_s,
-                              "waited {:g} s for {}: another rank has stopped or is too slow (exchange.deadline_s sets the limit)",
-                              deadline_s, what);
-    }
-}
-
 }  // namespace
 
 namespace detail {
@@ -160,6 +146,19 @@ Communicator Communicator::split_by_machine() const {
 void Communicator::abort(int code) const {
     MPI_Abort(handle_, code);
     std::terminate();
+}
+
+void poll(const std::function<bool()>& is_done, double deadline_s, const std::string& what) {
+    const auto start = std::chrono::steady_clock::now();
+    Backoff backoff;
+    while (!is_done()) {
+        backoff.pause();
+        if (!backoff.is_idle()) continue;
+        const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
+        require<RuntimeError>(waited.count() < deadline_s,
+                              "waited {:g} s for {}: another rank has stopped or is too slow (exchange.deadline_s sets the limit)",
+                              deadline_s, what);
+    }
 }
 
 void wait_all(std::vector<MPI_Request>& requests, double deadline_s, const std::string& what) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -70,6 +71,9 @@ private:
     double deadline_s_ = 3600;
     std::size_t largest_count_ = std::size_t{1} << 30;
 };
+
+/// Asks until it is done, as below: for what is waited for without MPI.
+void poll(const std::function<bool()>& is_done, double deadline_s, const std::string& what);
 
 /// Waits with MPI_Testall, first spinning, then yielding, then in short sleeps, so that ranks which wait leave the cores to ranks which
 /// compute. Throws RuntimeError naming `what` when the deadline passes; MPI may then still touch the buffers: end the program soon.

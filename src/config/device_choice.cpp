@@ -18,6 +18,7 @@ namespace {
 struct Gpu {
     CudaStream stream;
     std::uint64_t capability;
+    std::string bus_id;
 };
 
 /// The GPU of the rank at `place` among those of its machine.
@@ -29,7 +30,7 @@ Gpu open_gpu(int place) {
     try {
         CudaStream stream(own);
         cuda::probe(stream);
-        return {std::move(stream), static_cast<std::uint64_t>(facts.major * 10 + facts.minor)};
+        return {std::move(stream), static_cast<std::uint64_t>(facts.major * 10 + facts.minor), facts.bus_id};
     } catch (const Error& error) {
         throw RuntimeError(fmt::format("GPU {} ({}, sm_{}{}) cannot be used: {}", own, facts.name, facts.major, facts.minor, error.what()));
     }
@@ -46,8 +47,8 @@ DeviceChoice choose_device(const Communicator& world, const std::string& device,
     DeviceChoice choice{.stream = threads, .kind = "", .note = ""};
     if (device == "cpu") return choice;
     std::optional<Gpu> gpu;
-    const int place = world.split_by_machine().rank();
-    const auto error = error_of([&] { gpu = open_gpu(place); });
+    const Communicator machine = world.split_by_machine();
+    const auto error = error_of([&] { gpu = open_gpu(machine.rank()); });
     std::vector<std::uint64_t> without{error ? std::uint64_t{1} : 0};
     all_reduce_sum(world, std::span<std::uint64_t>(without));
     if (device == "auto" && without[0] > 0) {
@@ -57,6 +58,8 @@ DeviceChoice choose_device(const Communicator& world, const std::string& device,
     }
     succeed_on_all(world, [&] { require(!error, "run.device = {}: {}; or set run.device = cpu", device, error ? error->what() : ""); });
     choice.stream = Stream(gpu->stream, threads);
+    const auto bus_ids = all_gather_text(machine, gpu->bus_id);
+    choice.is_shared = is_on_any(world, std::set<std::string>(bus_ids.begin(), bus_ids.end()).size() < bus_ids.size());
     std::set<std::string> kinds;
     for (const std::uint64_t of_rank : all_gather(world, gpu->capability)) kinds.insert(fmt::format("sm_{}", of_rank));
     choice.kind = fmt::format("CUDA {} {}", cuda::toolkit(), join(std::vector<std::string>(kinds.begin(), kinds.end()), "+"));

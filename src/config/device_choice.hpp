@@ -10,8 +10,9 @@ namespace silosum {
 
 struct DeviceChoice {
     Stream stream;
-    std::string kind;  // what the bits of a run depend on, the same on all ranks: "" for the processor, "CUDA 13.0 sm_90" for GPUs
-    std::string note;  // for people; may be empty
+    std::string kind;        // what the bits of a run depend on, the same on all ranks: "" for the processor, "CUDA 13.0 sm_90" for GPUs
+    std::string note;        // for people; may be empty
+    bool is_shared = false;  // some GPU serves several ranks
 };
 
 /// Collective. run.device = cpu, cuda or auto; auto takes GPUs where every rank sees one. The ranks of a machine share its GPUs in the

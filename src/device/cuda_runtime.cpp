@@ -1,4 +1,6 @@
 // The calls of the CUDA runtime that are not kernels. Compiled by the host compiler, against CUDA or against the emulator of the tests.
+#include <array>
+
 #include <fmt/format.h>
 
 #include "base/error.hpp"
@@ -109,6 +111,22 @@ void CudaStream::fill_with_zeros(void* device, std::size_t bytes) const {
     if (bytes > 0) check(cudaMemsetAsync(device, 0, bytes, handle_));
 }
 
+CudaMark::CudaMark() {
+    check(cudaEventCreateWithFlags(&handle_, cudaEventDisableTiming));
+}
+
+CudaMark::~CudaMark() {
+    (void)cudaEventDestroy(handle_);
+}
+
+void CudaMark::set(const CudaStream& stream) {
+    check(cudaEventRecord(handle_, stream.handle()));
+}
+
+void CudaMark::hold(const CudaStream& stream) const {
+    check(cudaStreamWaitEvent(stream.handle(), handle_, 0));
+}
+
 namespace cuda {
 
 std::string toolkit() {
@@ -126,11 +144,14 @@ std::vector<DeviceFacts> list_devices() {
     for (int i = 0; i < count; ++i) {
         cudaDeviceProp facts{};
         check(cudaGetDeviceProperties(&facts, i));
+        std::array<char, 32> bus_id{};
+        check(cudaDeviceGetPCIBusId(bus_id.data(), static_cast<int>(bus_id.size()), i));
         devices.push_back({.name = facts.name,
                            .memory_bytes = facts.totalGlobalMem,
                            .major = facts.major,
                            .minor = facts.minor,
-                           .multiprocessors = facts.multiProcessorCount});
+                           .multiprocessors = facts.multiProcessorCount,
+                           .bus_id = bus_id.data()});
     }
     return devices;
 }

@@ -6,6 +6,7 @@
 #include <memory>
 
 struct CUstream_st;
+struct CUevent_st;
 
 /// Marks what only a build with CUDA (or with the emulator of the tests) defines. Weak, so that a build without links all the same; it has
 /// no CudaStream to call these with, as devices.hpp says "built without CUDA" before one is made.
@@ -41,6 +42,23 @@ private:
     std::shared_ptr<State> state_;
     int device_ = 0;
     CUstream_st* handle_ = nullptr;
+};
+
+/// A place in the queue of a stream, for another stream of the same GPU to wait for. Before set() there is nothing to wait for.
+class CudaMark {
+public:
+    SILOSUM_CUDA_ONLY CudaMark();
+    SILOSUM_CUDA_ONLY ~CudaMark();
+    CudaMark(const CudaMark&) = delete;
+    CudaMark& operator=(const CudaMark&) = delete;
+
+    /// Behind all that `stream` has been given so far; moves the mark.
+    SILOSUM_CUDA_ONLY void set(const CudaStream& stream);
+    /// What `stream` is given from now on begins only once the mark, as it is now, is reached. The host goes on.
+    SILOSUM_CUDA_ONLY void hold(const CudaStream& stream) const;
+
+private:
+    CUevent_st* handle_ = nullptr;
 };
 
 }  // namespace silosum

@@ -15,6 +15,7 @@ struct DeviceFacts {
     int major = 0;  // of the compute capability
     int minor = 0;
     int multiprocessors = 0;
+    std::string bus_id;  // tells the GPUs of a machine apart, also where processes number them otherwise
 };
 
 /// GPUs that this process sees, at least one; RuntimeError with the reason where there is none.

@@ -38,7 +38,7 @@ void ExactSum::add(const Update& update) {
     arrival_.weight += one * weight;
     arrival_.gives = 1;
 
-    Waiting waiting{.silo = update.silo, .weight = weight, .local = update.local, .global = update.global, .copy = {}};
+    Waiting waiting = waiting_for(update, weight);
     const bool streams = expected_ == 1;
     clock_.measure("encode", [&] {
         if (config_.range == "agreed") {
@@ -54,6 +54,7 @@ void ExactSum::add(const Update& update) {
                 waiting.copy = Buffer<float>(setup_.parameters);
                 std::copy(update.local.begin(), update.local.end(), waiting.copy.begin());
                 waiting.local = waiting.copy.span();
+                waiting.local_here = waiting.global_here = nullptr;
             }
         } else if (!streams) {
             return encode(waiting);

@@ -5,6 +5,8 @@
 #include <cmath>
 
 #include "comm/agreement.hpp"
+#include "comm/nccl.hpp"
+#include "exchange/device_ring_sum.hpp"
 
 namespace silosum {
 
@@ -37,6 +39,9 @@ Exchange::Exchange(const Communicator& communicator, const ExchangeConfig& confi
       mean_(slices_.size(communicator.rank())),
       numbers_(setup.numbers) {
     succeed_on_all(communicator_, [&] {
+        require(config.transport != "nccl" || Nccl::is_built(),
+                "exchange.transport = nccl: this build has no NCCL (see docs/gpu.md); use another transport");
+        require(config.transport != "nccl" || setup.gpu, "exchange.transport = nccl needs run.device = cuda");
         rehearsal_ = Rehearsal(config.rehearse_leaving, setup.names);
         max_weight_ = largest_weight(config, setup.largest_shard);
         plan_ = plan_encoding(static_cast<unsigned>(config.ring_bits), std::max<std::size_t>(1, setup.silos_per_round), config.range_value,
@@ -47,10 +52,23 @@ Exchange::Exchange(const Communicator& communicator, const ExchangeConfig& confi
 }
 
 void Exchange::make_ring() {
+    make_transport();
+    if (config_.transport == "nccl") transport_ = fmt::format("NCCL {}, and the model by {}", Nccl::version(), transport_);
+}
+
+void Exchange::make_transport() {
     std::vector<int> peers;
     for (int group = 0; group < ranks_.count(); ++group) peers.push_back(ranks_.rank_of(group, ranks_.position()));
+    const bool is_on_gpus = config_.transport == "nccl";
+    if (is_on_gpus) {
+        agree_on_error(communicator_, error_of([&] {
+                           ring_ = make_device_ring_sum(config_.ring_bits, ranks_.peers(), part_, config_.chunk_kib * 1024, config_.secure,
+                                                        *setup_.gpu);
+                       }));
+    }
     const auto make = [&](const Nodes& nodes) {
         nodes_ = nodes;
+        if (is_on_gpus) return;
         // The rings of different positions are made side by side: what happens to one is told to all.
         agree_on_error(communicator_, error_of([&] {
                            ring_ = make_ring_sum(config_.ring_bits, ranks_.peers(), nodes.among(peers), part_, config_.chunk_kib * 1024,
@@ -132,8 +150,22 @@ std::uint64_t Exchange::weight_of(const Update& update) const {
     return config_.is_uniform() ? std::min<std::uint64_t>(update.weight, 1) : update.weight;
 }
 
+Exchange::Waiting Exchange::waiting_for(const Update& update, std::uint64_t weight) {
+    return {.silo = update.silo,
+            .weight = weight,
+            .local = update.local,
+            .global = update.global,
+            .copy = {},
+            .local_here = update.local_here,
+            .global_here = update.global_here};
+}
+
 EncodedUpdate Exchange::with_settings(const Waiting& update) const {
-    return {.local = update.local, .global = update.global, .settings = {.range = plan_.range(), .factor = plan_.factor(update.weight)}};
+    return {.local = update.local,
+            .global = update.global,
+            .settings = {.range = plan_.range(), .factor = plan_.factor(update.weight)},
+            .local_here = update.local_here,
+            .global_here = update.global_here};
 }
 
 std::string Exchange::divergence(std::uint32_t silo, std::uint64_t coordinates) const {

@@ -18,6 +18,7 @@
 #include "comm/collectives.hpp"
 #include "comm/nodes.hpp"
 #include "comm/rank_groups.hpp"
+#include "device/stream.hpp"
 #include "exchange/exchange_config.hpp"
 #include "exchange/rehearsal.hpp"
 #include "exchange/ring_sum.hpp"
@@ -39,6 +40,7 @@ struct ExchangeSetup {
     std::vector<std::string> names{};   // of all silos by id, for messages; without them ids are told
     int ranks_per_silo = 1;             // ranks that host the same silos together: comm/rank_groups.hpp
     int ranks_per_node = 0;             // more ranks of a machine are taken as several nodes; 0: as many as there are
+    std::optional<Stream> gpu{};        // of a GPU that no other rank uses, for exchange.transport = nccl
 };
 
 /// C of the next round where exchange.range = from_previous, and what it goes by: all that a checkpoint keeps of the exchange.
@@ -117,6 +119,8 @@ protected:
         std::span<const float> local;
         std::span<const float> global;
         Buffer<float> copy;  // of local, where another silo's training would overwrite it
+        const float* local_here = nullptr;
+        const float* global_here = nullptr;
     };
 
     /// Collective. What is to be done where all ranks have a new global model.
@@ -125,6 +129,7 @@ protected:
     void check(const Update& update, std::size_t already_there) const;
     [[nodiscard]] std::uint64_t weight_of(const Update& update) const;
     [[nodiscard]] std::string text_of(std::uint64_t silo) const;
+    [[nodiscard]] static Waiting waiting_for(const Update& update, std::uint64_t weight);
     [[nodiscard]] EncodedUpdate with_settings(const Waiting& update) const;
     [[nodiscard]] std::string divergence(std::uint32_t silo, std::uint64_t coordinates) const;
     [[nodiscard]] Aggregate empty_aggregate();
@@ -156,6 +161,7 @@ protected:
 
 private:
     void make_ring();
+    void make_transport();
 
     Buffer<float> model_;                  // shared by a node, until make_model() gives it away
     const float* shared_model_ = nullptr;  // where it lies

@@ -36,9 +36,10 @@ void ExchangeConfig::add_to(Options& options) {
     options
         .add("exchange.transport", &transport, "auto",
              "How words and the new model travel. shared: ranks of a machine share memory (words as they are sent, and one copy of the "
-             "global model), other ranks get messages; messages: all by messages; auto: shared where the machines have room for it. The "
+             "global model), other ranks get messages; messages: all by messages; auto: shared where the machines have room for it; nccl: "
+             "words are made, summed and decoded on GPUs, of which every rank has one of its own, and the model travels as with auto. The "
              "model does not depend on it.")
-        .one_of({"auto", "shared", "messages"});
+        .one_of({"auto", "shared", "messages", "nccl"});
     options.add(
         "exchange.chunk_kib", &chunk_kib, 2048, between(1, 1 << 20),
         "KiB that a rank sends to all others in one step of the sum. Buffers take four times that; the model does not depend on it.");
@@ -97,7 +98,12 @@ void ExchangeConfig::add_secure_to(Options& options) {
              "all words that a rank sends, a second pass over them, and no leaver after its entry; every rank, or group of ranks, must "
              "host a silo.")
         .one_of({"none", "tags"})
-        .check([this] { return integrity == "tags" && !secure ? "needs exchange.secure = true: tags are of words under masks" : ""; });
+        .check([this] {
+            if (integrity == "tags" && !secure) return "needs exchange.secure = true: tags are of words under masks";
+            if (integrity == "tags" && transport == "nccl")
+                return "does not go with exchange.transport = nccl, whose words the host never has";
+            return "";
+        });
     options
         .add("exchange.count_leak", &count_leak, "refuse",
              "What to do with a sum of sample counts that, with those before, would show the count of one silo: refuse it, or accept that "

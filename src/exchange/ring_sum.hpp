@@ -20,6 +20,9 @@ struct EncodedUpdate {
     std::span<const float> local;
     std::span<const float> global;
     kernels::EncodeSettings settings;
+    // The same in the memory of this rank's GPU, from the first coordinate of the vector on, or null.
+    const float* local_here = nullptr;
+    const float* global_here = nullptr;
 };
 
 struct RingResult {

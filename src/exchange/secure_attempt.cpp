@@ -289,6 +289,16 @@ void SecureAttempt::record() {
     }
 }
 
+void SecureAttempt::copy_mask_keys(std::uint32_t vector, MaskKeys& to) const {
+    for (const SecureParty* party : hosted_members_) party->copy_mask_keys(vector, to);
+    for (const SiloMasks& masks : shared_masks_) masks.streams().copy_keys(vector, to);
+}
+
+void SecureAttempt::claim(std::uint32_t vector, std::uint32_t ring_bits, std::uint64_t first, std::uint64_t size) {
+    for (SecureParty* party : hosted_members_) party->claim(vector, ring_bits, first, size);
+    for (SiloMasks& masks : shared_masks_) masks.claim(vector, ring_bits, first, size);
+}
+
 template <class Word>
 void SecureAttempt::keep(std::uint32_t vector, std::uint64_t first, std::span<const Word> words) {
     Sent<Word> sent{vector, first, {words.begin(), words.end()}};

@@ -63,6 +63,10 @@ public:
         for (SiloMasks& masks : shared_masks_) masks.apply(vector, first, words);
         if (group_.wants_tags() && hosted_members() > 0) keep<Word>(vector, first, words);
     }
+    /// The same for words in the memory of a GPU: the keys of all those masks, and each range of words before it is masked there. Not where
+    /// tags are wanted.
+    void copy_mask_keys(std::uint32_t vector, MaskKeys& to) const;
+    void claim(std::uint32_t vector, std::uint32_t ring_bits, std::uint64_t first, std::uint64_t size);
     /// Writes to the ledgers what the hosted silos give, by the tags of their gifts: before the last of their words leaves. Throws Refused
     /// where the sum would show the count of a silo. Local.
     void record();

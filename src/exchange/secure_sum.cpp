@@ -129,7 +129,7 @@ void SecureSum::add(const Update& update) {
         }
     }
 
-    Waiting waiting{.silo = update.silo, .weight = tail.weight, .local = update.local, .global = update.global, .copy = {}};
+    Waiting waiting = waiting_for(update, tail.weight);
     if (expected_ == 1) {
         waiting_.push_back(std::move(waiting));
     } else {

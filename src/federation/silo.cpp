@@ -90,6 +90,8 @@ Update Silo::train_here(std::span<const float> global, Trainer& trainer, const R
     const Random dropout(trainer.seed(), Purpose::dropout, id_, round_number);
     const double lr = trainer.schedule().rate(round.number - 1);
     network.load(global);
+    const bool keeps_here = !trainer.global_here_.empty();
+    if (keeps_here) stream.copy(network.flat_here(), trainer.global_here_.span());
     (void)network.take_losses();  // of a training that failed
     // A GPU works ahead: asking for losses would make it wait for the host in each step. A deadline is looked at after every step, and the
     // ranks of a group meet in each anyway.
@@ -130,7 +132,9 @@ Update Silo::train_here(std::span<const float> global, Trainer& trainer, const R
             .local = trainer.y_.span(),
             .global = global,
             .steps = steps,
-            .numbers = {sum.loss, sum.weight}};
+            .numbers = {sum.loss, sum.weight},
+            .local_here = keeps_here ? network.flat_here().data() : nullptr,
+            .global_here = keeps_here ? trainer.global_here_.data() : nullptr};
 }
 
 std::vector<std::vector<float>> Silo::optimizer_state(const Trainer& trainer) const {

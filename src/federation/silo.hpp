@@ -31,6 +31,9 @@ public:
     /// From now on the ranks of the group train every silo together; it must outlive the trainer.
     void share_with(GroupTraining& group) { group_ = &group; }
 
+    /// From now on updates are in the memory of the GPU too.
+    void keep_updates_here() { global_here_ = network_.stream().allocate<float>(network_.layout().size()); }
+
     [[nodiscard]] Sequential& network() { return network_; }
     [[nodiscard]] const LocalConfig& settings() const { return local_; }
     [[nodiscard]] const Schedule& schedule() const { return schedule_; }
@@ -47,6 +50,7 @@ private:
     GroupTraining* group_ = nullptr;
     std::optional<Optimizer> optimizer_;  // for local.state = reset; with keep every silo has its own
     Buffer<float> y_;                     // the silo's model after training, in layout order
+    Buffer<float> global_here_;           // of the GPU, where updates are kept there
     // Of the stream: one batch, and the rows of the next ones.
     Buffer<float> x_;
     Buffer<std::int32_t> labels_;

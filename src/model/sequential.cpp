@@ -50,8 +50,9 @@ std::vector<std::uint32_t> places_of(const ExecutionPlan& plan, std::size_t para
     std::vector<float> low(parameters);
     std::vector<float> high(parameters);
     for (std::size_t i = 0; i < parameters; ++i) {
+        const std::size_t quotient = i / radix;
         low[i] = static_cast<float>(i % radix + 1);  // 0 stays for padding
-        high[i] = static_cast<float>(i / radix);
+        high[i] = static_cast<float>(quotient);
     }
     std::vector<float> packed_low(plan.packed_size);
     std::vector<float> packed_high(plan.packed_size);

@@ -29,7 +29,7 @@ kernels::Sign turned(kernels::Sign sign) {
 }  // namespace
 
 void MaskStreams::add(std::uint32_t vector, kernels::Cipher cipher, crypto::View key, kernels::Sign sign) {
-    streams_[vector].push_back({kernels::KeyStream(cipher, std::as_bytes(key)), sign, crypto::Secret<40>::copy_of(key)});
+    streams_[vector].push_back({kernels::KeyStream(cipher, std::as_bytes(key)), sign, cipher, crypto::Secret<40>::copy_of(key)});
 }
 
 template <class Word>
@@ -44,6 +44,20 @@ void MaskStreams::apply(std::uint32_t vector, std::uint64_t first, std::span<Wor
 }
 template void MaskStreams::apply(std::uint32_t, std::uint64_t, std::span<std::uint32_t>);
 template void MaskStreams::apply(std::uint32_t, std::uint64_t, std::span<std::uint64_t>);
+
+MaskKeys::~MaskKeys() {
+    for (auto& mask : keys) crypto::wipe(std::span(reinterpret_cast<std::uint8_t*>(mask.key.data()), mask.key.size()));
+}
+
+void MaskStreams::copy_keys(std::uint32_t vector, MaskKeys& to) const {
+    const auto found = streams_.find(vector);
+    if (found == streams_.end()) return;
+    for (const auto& mask : found->second) {
+        const auto bytes = std::as_bytes(std::span(mask.key.view())).first(kernels::stream_key_bytes(mask.cipher));
+        to.cipher = mask.cipher;
+        to.keys.push_back({{bytes.begin(), bytes.end()}, mask.sign});
+    }
+}
 
 crypto::Bytes MaskStreams::keys_of(std::uint32_t vector) const {
     const auto found = streams_.find(vector);

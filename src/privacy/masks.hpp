@@ -8,9 +8,21 @@
 #include <vector>
 
 #include "kernels/key_stream.hpp"
+#include "kernels/masked_words.hpp"
 #include "privacy/secure_session.hpp"
 
 namespace silosum {
+
+/// Keys of streams for kernels::MaskBank, wiped when they go.
+struct MaskKeys {
+    kernels::Cipher cipher = kernels::Cipher::aes128_ctr;
+    std::vector<kernels::MaskKey> keys;
+
+    MaskKeys() = default;
+    ~MaskKeys();
+    MaskKeys(const MaskKeys&) = delete;
+    MaskKeys& operator=(const MaskKeys&) = delete;
+};
 
 /// Streams by vector, added or taken together. Pieces of words go through all streams while they are in the first-level cache.
 class MaskStreams {
@@ -22,6 +34,8 @@ public:
     template <class Word>
     void apply(std::uint32_t vector, std::uint64_t first, std::span<Word> words);
 
+    /// Adds the keys of a vector's streams, for words in the memory of a GPU.
+    void copy_keys(std::uint32_t vector, MaskKeys& to) const;
     /// What makes the same streams of a vector elsewhere: as secret as the masks. To be wiped.
     [[nodiscard]] crypto::Bytes keys_of(std::uint32_t vector) const;
     [[nodiscard]] static constexpr std::size_t size_of_keys(std::size_t streams) { return streams * (1 + crypto::Secret<40>::size()); }
@@ -32,6 +46,7 @@ private:
     struct Stream {
         kernels::KeyStream stream;
         kernels::Sign sign = kernels::Sign::plus;
+        kernels::Cipher cipher = kernels::Cipher::aes128_ctr;
         crypto::Secret<40> key;
     };
     std::map<std::uint32_t, std::vector<Stream>> streams_;

@@ -198,14 +198,28 @@ crypto::Bytes SecureParty::enter(bool has_trained) {
     return writer.bytes();
 }
 
-template <class Word>
-void SecureParty::mask(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
+void SecureParty::expect_masking() const {
     unless_refused(next_ == Step::masking, Refusal::out_of_order, "words of {} before it entered, or after it signed who is in the sum",
                    session_ ? session_->name(silo_) : fmt::format("silo {}", silo_));
+}
+
+template <class Word>
+void SecureParty::mask(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
+    expect_masking();
     masks_->apply(vector, first, words);
 }
 template void SecureParty::mask(std::uint32_t, std::uint64_t, std::span<std::uint32_t>);
 template void SecureParty::mask(std::uint32_t, std::uint64_t, std::span<std::uint64_t>);
+
+void SecureParty::copy_mask_keys(std::uint32_t vector, MaskKeys& to) const {
+    expect_masking();
+    masks_->streams().copy_keys(vector, to);
+}
+
+void SecureParty::claim(std::uint32_t vector, std::uint32_t ring_bits, std::uint64_t first, std::uint64_t size) {
+    expect_masking();
+    masks_->claim(vector, ring_bits, first, size);
+}
 
 crypto::Bytes SecureParty::share_masks(std::uint32_t vector, WordRanges kept) {
     unless_refused(next_ == Step::masking, Refusal::out_of_order, "masks are shared before the silo entered, or after it signed");

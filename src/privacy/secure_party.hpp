@@ -58,6 +58,9 @@ public:
     /// R3: masks words of a vector of the session from `first` on (a multiple of 16). No word is masked twice, and none after R4.
     template <class Word>
     void mask(std::uint32_t vector, std::uint64_t first, std::span<Word> words);
+    /// R3: the same for words in the memory of a GPU: the keys to mask them with there, and each range of words before it is masked.
+    void copy_mask_keys(std::uint32_t vector, MaskKeys& to) const;
+    void claim(std::uint32_t vector, std::uint32_t ring_bits, std::uint64_t first, std::uint64_t size);
     /// R3: where other ranks of the silo's group send words of a vector: the keys with which they mask them, for MaskStreams::add_keys().
     /// Secret, for those ranks only; to be wiped. kept: the words that mask() still takes here.
     [[nodiscard]] crypto::Bytes share_masks(std::uint32_t vector, WordRanges kept);
@@ -75,6 +78,7 @@ public:
     [[nodiscard]] crypto::Bytes unmask(const std::vector<crypto::Bytes>& signatures);
 
 private:
+    void expect_masking() const;
     enum class Step { promise, keys, shares, take_shares, enter, masking, members_agreed, tags, members_and_sums_agreed, done };
     struct HeldShares {
         shamir::Share own_mask;

@@ -37,18 +37,13 @@ void SiloMasks::keep_to(std::uint32_t vector, WordRanges ranges) {
     only_[vector] = std::move(ranges);
 }
 
-template <class Word>
-void SiloMasks::apply(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
-    unless_refused(is_of_terms(vector, 8 * sizeof(Word), first, words.size()), Refusal::range_given_twice,
-                   "words {} to {} of vector {} are not in the terms", first, first + words.size(), vector);
-    if (words.empty()) return;
-    unless_refused(is_kept(vector, first, words.size()) && streams_.has(vector), Refusal::range_given_twice,
-                   "words {} to {} of vector {} of {} are to be masked by another of its ranks", first, first + words.size(), vector,
-                   name_);
-    remember(vector, first, words.size());
-    streams_.apply(vector, first, words);
+void SiloMasks::claim(std::uint32_t vector, std::uint32_t ring_bits, std::uint64_t first, std::uint64_t size) {
+    unless_refused(is_of_terms(vector, ring_bits, first, size), Refusal::range_given_twice,
+                   "words {} to {} of vector {} are not in the terms", first, first + size, vector);
+    if (size == 0) return;
+    unless_refused(is_kept(vector, first, size) && streams_.has(vector), Refusal::range_given_twice,
+                   "words {} to {} of vector {} of {} are to be masked by another of its ranks", first, first + size, vector, name_);
+    remember(vector, first, size);
 }
-template void SiloMasks::apply(std::uint32_t, std::uint64_t, std::span<std::uint32_t>);
-template void SiloMasks::apply(std::uint32_t, std::uint64_t, std::span<std::uint64_t>);
 
 }  // namespace silosum

@@ -29,7 +29,12 @@ public:
     /// words: of the vector from `first` on, a multiple of 16. Throws Refused(range_given_twice) for words that are not in the terms, not
     /// to be masked here, or masked already.
     template <class Word>
-    void apply(std::uint32_t vector, std::uint64_t first, std::span<Word> words);
+    void apply(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
+        claim(vector, 8 * sizeof(Word), first, words.size());
+        streams_.apply(vector, first, words);
+    }
+    /// The same for words that are masked with copies of the keys.
+    void claim(std::uint32_t vector, std::uint32_t ring_bits, std::uint64_t first, std::uint64_t size);
 
 private:
     [[nodiscard]] bool is_of_terms(std::uint32_t vector, std::uint32_t ring_bits, std::uint64_t first, std::uint64_t size) const;

@@ -38,6 +38,8 @@ public:
     void take_off(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
         masks_.apply(vector, first, words);
     }
+    /// The keys of what take_off() takes off, for sums in the memory of a GPU.
+    void copy_mask_keys(std::uint32_t vector, MaskKeys& to) const { masks_.copy_keys(vector, to); }
     /// Pairs of a dealer and a holder whose share did not fit, in words.
     [[nodiscard]] const std::vector<std::string>& complaints() const { return complaints_; }
 

@@ -16,6 +16,9 @@ struct Update {
     std::span<const float> global;  // the model x that training began from
     std::uint64_t steps = 0;        // optimiser steps done
     std::vector<double> numbers;    // summed exactly over the participants; the last is their weight
+    // The same models in the memory of this rank's GPU, for as long as those above; null where they are not there.
+    const float* local_here = nullptr;
+    const float* global_here = nullptr;
 };
 
 /// The weighted mean of the updates over the silos of a round: this rank's slice of it, and totals that are equal on all ranks.

@@ -52,6 +52,25 @@ class Gpu(harness.EndToEnd):
         self.train(ranks=3, name="masked", flags=[*flags, "--exchange.secure", "true"])
         self.assertEqual(self.sha("plain"), self.sha("masked"))
 
+    def test_sums_over_gpus_change_no_bit(self):
+        flags = ["--run.device", "cuda", "--run.rounds", 2, "--eval.compare_local", "false"]
+        on_gpus = [*flags, "--exchange.transport", "nccl"]
+        self.train(ranks=3, name="host", flags=flags)
+        self.train(ranks=3, name="plain", flags=on_gpus)
+        self.train(ranks=2, name="two", flags=on_gpus)
+        self.train(ranks=3, name="masked", flags=[*on_gpus, "--exchange.secure", "true"])
+        self.assertEqual({self.sha(name) for name in ("host", "plain", "two", "masked")}, {self.sha("host")})
+        self.assertIn("NCCL", self.summary("masked")["transport"])
+
+    def test_sums_over_gpus_need_a_gpu_for_each_rank(self):
+        flags = ["--exchange.transport", "nccl", "--run.rounds", 1]
+        crowded = self.train(ranks=5, name="crowded", code=2, flags=["--run.device", "cuda", *flags])
+        self.assertIn("share one", crowded.err)
+        without = self.train(ranks=2, name="without", code=2, flags=["--run.device", "cpu", *flags])
+        self.assertIn("needs run.device = cuda", without.err)
+        tagged = self.train(ranks=2, name="tagged", code=2, flags=["--run.device", "cuda", *flags, "--exchange.integrity", "tags", "--exchange.secure", "true", "--exchange.identities", "throwaway"])
+        self.assertIn("exchange.integrity", tagged.err)
+
     def test_a_run_goes_on_only_on_the_device_that_it_began_on(self):
         self.train(ranks=1, name="run", flags=["--run.device", "cuda", "--run.rounds", 1, "--eval.compare_local", "false"])
         result = self.train(ranks=1, name="run", code=2, flags=["--run.device", "cpu", "--run.rounds", 2, "--run.resume", "auto", "--eval.compare_local", "false"])

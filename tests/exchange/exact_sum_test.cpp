@@ -86,7 +86,7 @@ TEST_F(ExactSumTest, DoesNotDependOnHowRanksShareMemory) {
 
 TEST_F(ExactSumTest, DoesNotDependOnHowManyRanksHostASilo) {
     for (const int each : group_sizes(world)) {
-        for (const char* transport : {"messages", "shared"}) {
+        for (const std::string& transport : gpu() ? std::vector<std::string>{"nccl"} : std::vector<std::string>{"messages", "shared"}) {
             for (const int ranks_per_node : {0, 2, 3}) {
                 for (const Placement& placement : {Placement(in_turn), Placement(all_on_last)}) {
                     Case c{

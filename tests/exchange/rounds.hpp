@@ -5,13 +5,26 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/random.hpp"
 #include "exchange/exchange.hpp"
+#if defined(SILOSUM_CUDA_EMULATED)
+#include "support/test_stream.hpp"
+#endif
 
 namespace silosum {
+
+/// The emulated GPU where the tests are linked with one: then rounds are summed on it.
+inline std::optional<Stream> gpu() {
+#if defined(SILOSUM_CUDA_EMULATED)
+    return test::stream();
+#else
+    return std::nullopt;
+#endif
+}
 
 /// Which rank hosts a silo, or which group of ranks.
 using Placement = std::function<int(std::uint32_t silo, int ranks)>;
@@ -29,6 +42,7 @@ inline ExchangeConfig default_config() {
     Options options;
     ExchangeConfig config;
     config.add_to(options);
+    if (gpu()) config.transport = "nccl";
     return config;
 }
 
@@ -83,7 +97,8 @@ struct Case {
                 .numbers = numbers,
                 .names = names(),
                 .ranks_per_silo = ranks_per_silo,
-                .ranks_per_node = ranks_per_node};
+                .ranks_per_node = ranks_per_node,
+                .gpu = gpu()};
     }
     [[nodiscard]] std::vector<std::string> names() const {
         std::vector<std::string> names;
@@ -103,16 +118,30 @@ struct Played {
     Aggregate totals;
 };
 
+inline Buffer<float> copy_on_gpu(std::span<const float> values) {
+    const Stream stream = *gpu();
+    Buffer<float> copy = stream.allocate<float>(values.size());
+    stream.upload(values, copy.span());
+    stream.wait();
+    return copy;
+}
+
 /// One round over the ranks: every hosted silo's update, the sum, and the model moved by the mean and published.
 inline Played play(
     const Communicator& world, const Case& c, Exchange& exchange, const Round& round, std::span<float> model,
     const std::function<std::vector<double>(std::uint32_t)>& numbers = [](std::uint32_t) { return std::vector<double>(); }) {
     exchange.begin(round);
+    std::vector<Buffer<float>> here;
     std::vector<float> local;  // like the trainer's buffer, used by one silo after the other
     for (const std::uint32_t silo : c.hosted(world)) {
         if (!round.includes(silo)) continue;
         local = c.local(silo, {model.begin(), model.end()}, round.number);
-        exchange.add({.silo = silo, .weight = c.weight(silo), .local = local, .global = model, .steps = 3, .numbers = numbers(silo)});
+        Update update{.silo = silo, .weight = c.weight(silo), .local = local, .global = model, .steps = 3, .numbers = numbers(silo)};
+        if (gpu() && silo % 2 == 1) {  // trained on the GPU
+            update.local_here = here.emplace_back(copy_on_gpu(local)).data();
+            update.global_here = here.emplace_back(copy_on_gpu(model)).data();
+        }
+        exchange.add(update);
     }
     Played played{.mean = std::vector<double>(c.parameters), .totals = exchange.finish(round)};
     std::copy(played.totals.mean.begin(), played.totals.mean.end(), played.mean.begin() + static_cast<std::ptrdiff_t>(played.totals.begin));

@@ -39,6 +39,8 @@ WRAPPED_IN = [
     (re.compile(r"^sodium"), {"privacy"}),
     (re.compile(r"^hwy/"), {"kernels"}),
     (re.compile(r"^(dnnl|oneapi/)"), {"kernels"}),
+    (re.compile(r"^cuda"), {"device"}),
+    (re.compile(r"^nccl\.h$"), {"comm"}),
 ]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.MULTILINE)
@@ -89,6 +91,8 @@ def self_test() -> list[str]:
         ({"io/b.hpp": "", "kernels/a.cpp": '#include "io/b.hpp"'}, "does not stand above"),
         ({"comm/b.hpp": "", "io/a.cpp": '#include "comm/b.hpp"'}, "does not stand above"),
         ({"model/a.cpp": "# include <mpi.h>"}, "only comm may"),
+        ({"exchange/a.cpp": "#include <nccl.h>"}, "only comm may"),
+        ({"kernels/a_cuda.cu": "#include <cuda_runtime.h>"}, "only device may"),
         ({"config/a.cpp": "#include <boost/program_options.hpp>"}, "only base, commands may"),
         ({"comm/m.hpp": "", "round/r.hpp": '#include "comm/m.hpp"', "algorithms/a.cpp": '#include "round/r.hpp"'}, "reaches comm"),
         ({"utils/a.hpp": ""}, "has no level"),
@@ -108,7 +112,7 @@ def main() -> int:
         files = {}
         for top in ["src", "kernels"]:
             base = ROOT / "src" if top == "src" else ROOT
-            for path in sorted((ROOT / top).rglob("*.[hc]pp")):
+            for path in sorted(path for path in (ROOT / top).rglob("*") if path.suffix in {".hpp", ".cpp", ".cuh", ".cu"}):
                 files[path.relative_to(base).as_posix()] = path.read_text(encoding="utf-8")
         found = problems_of(files)
     print("\n".join(found))

@@ -7,7 +7,7 @@ import sys
 LONGEST = 450
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDERS = ["src", "kernels", "tests", "scripts", "docs", "configs", ".ci"]
-CODE = {".hpp", ".cpp", ".py", ".sh"}
+CODE = {".hpp", ".cpp", ".cuh", ".cu", ".py", ".sh"}
 TEXT = CODE | {".md", ".cfg", ".txt", ".cmake", ".lua", ""}
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/\w")
@@ -19,10 +19,10 @@ def problems_of(path: pathlib.Path) -> list[str]:
     found = []
     if path.suffix in CODE and len(lines) > LONGEST:
         found.append(f"{len(lines)} lines; at most {LONGEST}: is it still one idea?")
-    if path.suffix == ".hpp" and not text.startswith("// "):
+    if path.suffix in {".hpp", ".cuh"} and not text.startswith("// "):
         found.append("the first line is no comment that says what the file is for")
     # Those are included once for every instruction set.
-    if path.suffix == ".hpp" and "#pragma once" not in lines and not path.name.endswith("-inl.hpp"):
+    if path.suffix in {".hpp", ".cuh"} and "#pragma once" not in lines and not path.name.endswith("-inl.hpp"):
         found.append("no #pragma once")
     if text and not text.endswith("\n"):
         found.append("no newline at the end")

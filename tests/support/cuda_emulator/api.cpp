@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <map>
 #include <set>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -24,11 +26,16 @@ namespace {
 constexpr std::size_t default_shared = 48 * 1024, most_shared = 227 * 1024;
 constexpr int version = 12000;  // of CUDA, whose interface this is
 
+int devices_at_start() {
+    const char* const count = std::getenv("SILOSUM_CUDA_DEVICES");
+    return count == nullptr ? 1 : std::stoi(count);
+}
+
 struct {
     cudaError_t last_error = cudaSuccess;
     std::exception_ptr unthrown;
     std::thread::id host_thread = std::this_thread::get_id();
-    int count = 1, current = 0;
+    int count = devices_at_start(), current = 0;
     std::size_t memory = std::size_t{4} << 30;
     std::set<std::pair<int, int>> peers;  // (device, whose memory it may use)
     std::map<const void*, std::size_t> shared_limits;

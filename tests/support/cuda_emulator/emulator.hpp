@@ -10,8 +10,8 @@ namespace emulator {
 void set_seed(std::uint64_t seed);
 std::uint64_t seed();
 
-/// How many devices cudaGetDeviceCount finds (1 at the start, at most 16; with 0 every call says cudaErrorNoDevice). Only while nothing is
-/// allocated on the devices that go; device 0 becomes the current one.
+/// How many devices cudaGetDeviceCount finds (at the start SILOSUM_CUDA_DEVICES of the environment, or 1; at most 16; with 0 every call
+/// says cudaErrorNoDevice). Only while nothing is allocated on the devices that go; device 0 becomes the current one.
 void set_devices(int count);
 
 /// How much each device can hold (4 GiB at the start, which is also the most), for tests of running out of memory.

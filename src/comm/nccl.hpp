@@ -1,0 +1,64 @@
+// Collectives on the memory of GPUs, by NCCL: the verbs of collectives.hpp, put into the queue of a stream.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "comm/mpi.hpp"
+#include "device/cuda_stream.hpp"
+
+struct ncclComm;
+
+namespace silosum {
+
+/// Ranks that each have a GPU of their own. Every function but wait() only puts work into the queue, in the same order on all ranks; spans
+/// are of the GPU's memory and must last until wait(). Integer sums wrap around. An object that has thrown has given up NCCL's work, and
+/// is good for nothing more.
+class Nccl {
+public:
+    /// Collective. The communicator, which must outlive it, gives ranks and deadline. Throws the same AgreedError on all ranks where one
+    /// has no NCCL to join.
+    SILOSUM_CUDA_ONLY Nccl(const Communicator& communicator, const CudaStream& stream);
+    SILOSUM_CUDA_ONLY ~Nccl();
+    Nccl(const Nccl&) = delete;
+    Nccl& operator=(const Nccl&) = delete;
+
+    SILOSUM_CUDA_ONLY void broadcast(std::span<std::byte> bytes, int root);
+    SILOSUM_CUDA_ONLY void all_reduce_sum(std::span<std::uint32_t> words);
+    SILOSUM_CUDA_ONLY void all_reduce_sum(std::span<std::uint64_t> words);
+    /// all: (ranks, own.size()). own = the sum over the ranks of the row of this rank.
+    SILOSUM_CUDA_ONLY void reduce_scatter_sum(std::span<const std::uint32_t> all, std::span<std::uint32_t> own);
+    SILOSUM_CUDA_ONLY void reduce_scatter_sum(std::span<const std::uint64_t> all, std::span<std::uint64_t> own);
+    /// all: (ranks, own.size()), by rank.
+    SILOSUM_CUDA_ONLY void all_gather(std::span<const std::byte> own, std::span<std::byte> all);
+    /// Both (ranks, bytes): row r goes to rank r, and comes from it.
+    SILOSUM_CUDA_ONLY void all_to_all(std::span<const std::byte> out, std::span<std::byte> in);
+    /// Until all ranks have come to it, in their queues and here.
+    SILOSUM_CUDA_ONLY void barrier();
+
+    /// Until all work of the queue is done. RuntimeError, with `what` it waited for, where NCCL or the GPU failed or the deadline passed.
+    SILOSUM_CUDA_ONLY void wait(const std::string& what);
+
+    /// NCCL's version, "2.28.9".
+    [[nodiscard]] SILOSUM_CUDA_ONLY static std::string version();
+    /// True in a build with NCCL.
+    [[nodiscard]] static bool is_built() {
+        std::string (*const defined)() = &version;
+        return defined != nullptr;
+    }
+
+private:
+    // What a call of NCCL returned, once it is no longer under way.
+    SILOSUM_CUDA_ONLY void settle(int result, const std::string& what);
+    SILOSUM_CUDA_ONLY void give_up();
+    [[noreturn]] SILOSUM_CUDA_ONLY void fail(int result, const std::string& what);
+
+    const Communicator& communicator_;
+    CudaStream stream_;
+    ncclComm* handle_ = nullptr;
+    std::shared_ptr<void> flag_;  // a word that barrier() adds up
+};
+
+}  // namespace silosum

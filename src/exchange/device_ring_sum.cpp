@@ -1,0 +1,277 @@
+#include "exchange/device_ring_sum.hpp"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "base/buffer.hpp"
+#include "comm/agreement.hpp"
+#include "comm/nccl.hpp"
+#include "exchange/secure_attempt.hpp"
+#include "kernels/masked_words.hpp"
+#include "privacy/update_tag.hpp"
+
+namespace silosum {
+
+namespace {
+
+template <class Word>
+class DeviceRingOf final : public RingSum {
+public:
+    DeviceRingOf(const Communicator& communicator, const Slices& slices, std::size_t step_bytes, bool for_masks, const Stream& stream)
+        : communicator_(communicator),
+          slices_(slices),
+          length_(slices.last() - slices.first()),
+          extra_(for_masks ? check_words : 0),
+          making_(stream),
+          carrying_(CudaStream(stream.cuda().device()), stream.threads()),
+          nccl_(communicator, carrying_.cuda()) {
+        const auto ranks = static_cast<std::size_t>(communicator.size());
+        const std::size_t wanted = step_bytes / ranks / sizeof(Word) / Slices::block * Slices::block;
+        chunk_ = std::clamp(wanted, Slices::block, std::max(Slices::block, slices.largest()));
+        steps_ = (slices.largest() + chunk_ - 1) / chunk_;
+        succeed_on_all(communicator, [&] {
+            for (Slot& slot : slots_) {
+                slot.out = making_.allocate<Word>(ranks * place());
+                slot.in = making_.allocate<Word>(place());
+            }
+            sums_ = making_.allocate<Word>(own_size());
+            checks_ = making_.allocate<Word>(steps_ * extra_);
+            ones_ = making_.allocate<Word>(extra_);
+            means_ = making_.allocate<double>(own_size());
+            largest_ = making_.allocate<double>(1);
+            count_ = making_.allocate<kernels::EncodeCount>(1);
+            making_.wait();
+        });
+    }
+    ~DeviceRingOf() override {
+        // Memory is freed once making_ is done with it; what is carried must be done before.
+        (void)error_of([&] { carrying_.wait(); });
+    }
+    DeviceRingOf(const DeviceRingOf&) = delete;
+    DeviceRingOf& operator=(const DeviceRingOf&) = delete;
+
+    void clear() override { has_words_ = false; }
+
+    [[nodiscard]] kernels::EncodeCount add(const EncodedUpdate& update) override {
+        if (words_.size() != length_) words_ = making_.allocate<Word>(length_);
+        begin_count();
+        const Here here = bring(update);
+        kernels::encode(length_, here.local, here.global, update.settings, has_words_ ? kernels::Store::add : kernels::Store::write,
+                        words_.data(), count_.data(), making_.cuda());
+        has_words_ = true;
+        return take_count();
+    }
+
+    RingResult reduce(const std::vector<bool>& /*gives*/, const std::optional<EncodedUpdate>& streamed, double unit, double weight_sum,
+                      std::span<double> mean, PhaseClock& clock) override {
+        RingResult result;
+        clock.measure("wire", [&] {
+            begin_count();
+            const Here here = streamed ? bring(*streamed) : Here{};
+            result.bytes_sent = carry([&](std::size_t begin, std::size_t n, Word* words) {
+                const std::size_t at = begin - slices_.first();
+                if (!streamed) return put_words(at, n, words);
+                kernels::encode(n, here.local + at, here.global + at, streamed->settings, kernels::Store::write, words, count_.data(),
+                                making_.cuda());
+            });
+            result.count = take_count();
+        });
+        decode(unit, weight_sum, mean, result, clock);
+        return result;
+    }
+
+    RingResult reduce_masked(SecureAttempt& attempt, const std::optional<EncodedUpdate>& streamed, UpdateTag* tag,
+                             std::span<double> /*masked*/, PhaseClock& clock) override {
+        RingResult result;
+        clock.measure("wire", [&] {
+            const auto members = static_cast<Word>(attempt.hosted_members());
+            const auto masks = bank_of(attempt, members > 0);
+            begin_count();
+            const std::array<Word, check_words> ones = filled_with(members);
+            making_.upload(std::span<const Word>(ones), ones_.span());
+            const Here here = streamed ? bring(*streamed) : Here{};
+            result.bytes_sent = carry([&](std::size_t begin, std::size_t n, Word* words) {
+                if (members == 0) return making_.fill_with_zeros(std::span(words, n + check_words));
+                const std::size_t at = begin - slices_.first();
+                attempt.claim(payload_vector, 8 * sizeof(Word), begin, n);
+                attempt.claim(payload_vector, 8 * sizeof(Word), first_check(begin), check_words);
+                if (streamed) {
+                    masks->encode_hidden(begin, n, here.local + at, here.global + at, streamed->settings, words, count_.data());
+                } else {
+                    put_words(at, n, words);
+                    masks->hide(begin, n, words);
+                }
+                making_.copy(std::span<const Word>(ones_.span()), std::span(words + n, check_words));
+                masks->hide(first_check(begin), check_words, words + n);
+                if (streamed && tag != nullptr) tag->see(begin, streamed->local.subspan(begin, n));
+            });
+            result.count = take_count();
+        });
+        return result;
+    }
+
+    void tag_sums(std::span<const double> /*masked*/, SumTags& /*tags*/) const override {
+        throw RuntimeError("exchange.integrity = tags is not to be had with exchange.transport = nccl");
+    }
+
+    RingResult unmask(Unmasking& unmasking, std::uint64_t members, double unit, double weight_sum, std::span<double> mean,
+                      PhaseClock& clock) override {
+        RingResult result;
+        clock.measure("unmask", [&] {
+            MaskKeys keys;
+            unmasking.copy_mask_keys(payload_vector, keys);
+            const kernels::MaskBank masks(keys.cipher, keys.keys, making_.cuda());
+            for (std::size_t step = 0; step < steps_of_own(); ++step) {
+                masks.hide(first_check(first(communicator_.rank(), step)), check_words, checks_.data() + step * check_words);
+            }
+            if (own_size() > 0) masks.hide(slices_.begin(communicator_.rank()), own_size(), sums_.data());
+            std::vector<Word> checks(checks_.size());
+            making_.download(std::span<const Word>(checks_.span()), std::span(checks));
+            making_.wait();
+            for (std::size_t i = 0; i < steps_of_own() * check_words; ++i) {
+                unless_refused(checks[i] == static_cast<Word>(members), Refusal::wrong_sum,
+                               "the check words of coordinates from {} on do not count {} silos: somebody has given other words or masks",
+                               first(communicator_.rank(), i / check_words), members);
+            }
+        });
+        decode(unit, weight_sum, mean, result, clock);
+        return result;
+    }
+
+private:
+    static constexpr std::size_t depth = 2;
+    static constexpr std::size_t check_words = 16;  // as in ring_sum.cpp
+    struct Slot {
+        Buffer<Word> out;  // (owner, chunk)
+        Buffer<Word> in;
+        CudaMark made;
+        CudaMark carried;
+    };
+    // An update in the memory of the GPU, from the first coordinate of the slices on.
+    struct Here {
+        const float* local = nullptr;
+        const float* global = nullptr;
+    };
+
+    [[nodiscard]] std::size_t place() const { return chunk_ + extra_; }
+    [[nodiscard]] std::size_t own_size() const { return slices_.size(communicator_.rank()); }
+    [[nodiscard]] std::size_t steps_of_own() const { return (own_size() + chunk_ - 1) / chunk_; }
+    // Coordinates of a rank's slice that belong to a step.
+    [[nodiscard]] std::size_t first(int rank, std::size_t step) const {
+        return slices_.begin(rank) + std::min(slices_.size(rank), step * chunk_);
+    }
+    [[nodiscard]] std::size_t count(int rank, std::size_t step) const { return first(rank, step + 1) - first(rank, step); }
+    [[nodiscard]] std::uint64_t first_check(std::size_t begin) const { return payload_words(slices_.coordinates()) / 2 + begin; }
+    [[nodiscard]] static std::array<Word, check_words> filled_with(Word word) {
+        std::array<Word, check_words> words{};
+        words.fill(word);
+        return words;
+    }
+
+    void begin_count() { making_.fill_with_zeros(count_.span()); }
+    [[nodiscard]] kernels::EncodeCount take_count() {
+        kernels::EncodeCount count;
+        making_.download(std::span<const kernels::EncodeCount>(count_.span()), std::span(&count, 1));
+        making_.wait();
+        return count;
+    }
+
+    [[nodiscard]] Here bring(const EncodedUpdate& update) {
+        if (update.local_here != nullptr) return {update.local_here + slices_.first(), update.global_here + slices_.first()};
+        if (local_.size() != length_) {
+            local_ = making_.allocate<float>(length_);
+            global_ = making_.allocate<float>(length_);
+        }
+        making_.upload(update.local.subspan(slices_.first(), length_), local_.span());
+        making_.upload(update.global.subspan(slices_.first(), length_), global_.span());
+        return {local_.data(), global_.data()};
+    }
+
+    void put_words(std::size_t at, std::size_t n, Word* words) {
+        if (!has_words_) return making_.fill_with_zeros(std::span(words, n));
+        making_.copy(std::span<const Word>(words_.data() + at, n), std::span(words, n));
+    }
+
+    // Nothing leaves that no mask hides.
+    [[nodiscard]] std::unique_ptr<kernels::MaskBank> bank_of(const SecureAttempt& attempt, bool has_members) const {
+        if (!has_members) return nullptr;
+        MaskKeys keys;
+        attempt.copy_mask_keys(payload_vector, keys);
+        require<RuntimeError>(!keys.keys.empty(), "there are no masks for the words of this rank");
+        return std::make_unique<kernels::MaskBank>(keys.cipher, keys.keys, making_.cuda());
+    }
+
+    // make(begin, n, words) puts n words, and the extra ones behind, into making_. Returns the bytes that others have from this rank.
+    template <class Make>
+    std::size_t carry(Make&& make) {
+        std::size_t sent = 0;
+        for (std::size_t step = 0; step < steps_; ++step) {
+            Slot& slot = slots_[step % depth];
+            if (step >= depth) slot.carried.hold(making_.cuda());
+            for (int owner = 0; owner < communicator_.size(); ++owner) {
+                const std::size_t n = count(owner, step), used = n == 0 ? 0 : n + extra_;
+                Word* const words = slot.out.data() + static_cast<std::size_t>(owner) * place();
+                if (n > 0) make(first(owner, step), n, words);
+                making_.fill_with_zeros(std::span(words + used, place() - used));
+                if (owner != communicator_.rank()) sent += used * sizeof(Word);
+            }
+            slot.made.set(making_.cuda());
+            slot.made.hold(carrying_.cuda());
+            nccl_.reduce_scatter_sum(std::span<const Word>(slot.out.span()), slot.in.span());
+            take(slot, step);
+            slot.carried.set(carrying_.cuda());
+        }
+        nccl_.wait("the words of other ranks");
+        return sent;
+    }
+
+    void take(const Slot& slot, std::size_t step) {
+        const int me = communicator_.rank();
+        const std::size_t n = count(me, step);
+        if (n == 0) return;
+        const std::span<const Word> in = slot.in.span();
+        carrying_.copy(in.first(n), sums_.span().subspan(first(me, step) - slices_.begin(me), n));
+        if (extra_ > 0) carrying_.copy(in.subspan(n, extra_), checks_.span().subspan(step * extra_, extra_));
+    }
+
+    void decode(double unit, double weight_sum, std::span<double> mean, RingResult& result, PhaseClock& clock) {
+        clock.measure("decode", [&] {
+            kernels::decode_mean(own_size(), sums_.data(), unit, weight_sum, means_.data(), largest_.data(), making_.cuda());
+            making_.download(std::span<const double>(means_.span()), mean);
+            making_.download(std::span<const double>(largest_.span()), std::span(&result.largest, 1));
+            making_.wait();
+        });
+    }
+
+    const Communicator& communicator_;
+    Slices slices_;
+    std::size_t length_;  // coordinates of all slices
+    std::size_t extra_;   // words behind those of a chunk
+    Stream making_;
+    Stream carrying_;
+    std::size_t chunk_ = 0;
+    std::size_t steps_ = 0;
+    std::array<Slot, depth> slots_;
+    Buffer<Word> sums_;    // of this rank's slice
+    Buffer<Word> checks_;  // summed, by step
+    Buffer<Word> ones_;    // check words before masks
+    Buffer<double> means_;
+    Buffer<double> largest_;
+    Buffer<kernels::EncodeCount> count_;
+    Buffer<Word> words_;  // only on ranks that host several silos of a round
+    Buffer<float> local_;
+    Buffer<float> global_;
+    bool has_words_ = false;
+    Nccl nccl_;  // last: its work ends before the memory goes
+};
+
+}  // namespace
+
+std::unique_ptr<RingSum> make_device_ring_sum(std::uint64_t bits, const Communicator& communicator, const Slices& slices,
+                                              std::size_t step_bytes, bool for_masks, const Stream& stream) {
+    if (bits == 32) return std::make_unique<DeviceRingOf<std::uint32_t>>(communicator, slices, step_bytes, for_masks, stream);
+    return std::make_unique<DeviceRingOf<std::uint64_t>>(communicator, slices, step_bytes, for_masks, stream);
+}
+
+}  // namespace silosum
