@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -13,9 +15,9 @@ struct ncclComm;
 
 namespace silosum {
 
-/// Ranks that each have a GPU of their own. Every function but wait() only puts work into the queue, in the same order on all ranks; spans
-/// are of the GPU's memory and must last until wait(). Integer sums wrap around. An object that has thrown has given up NCCL's work, and
-/// is good for nothing more.
+/// Ranks that each have a GPU of their own. Every verb but barrier() only puts work into the queue, in the same order on all ranks; spans
+/// are of the GPU's memory and must last until wait(). Integer sums wrap around. An object that has thrown has given NCCL's work up, and
+/// is good for nothing more; so has one that is destroyed by an exception, as the other ranks may not come.
 class Nccl {
 public:
     /// Collective. The communicator, which must outlive it, gives ranks and deadline. Throws the same AgreedError on all ranks where one
@@ -38,8 +40,12 @@ public:
     /// Until all ranks have come to it, in their queues and here.
     SILOSUM_CUDA_ONLY void barrier();
 
-    /// Until all work of the queue is done. RuntimeError, with `what` it waited for, where NCCL or the GPU failed or the deadline passed.
+    /// Until all work of the queue is done, or all before the mark in it. RuntimeError, with `what` it waited for, where NCCL or the GPU
+    /// failed or the deadline passed.
     SILOSUM_CUDA_ONLY void wait(const std::string& what);
+    SILOSUM_CUDA_ONLY void wait(const CudaMark& mark, const std::string& what);
+    /// Ends NCCL's work, whatever the other ranks do.
+    SILOSUM_CUDA_ONLY void give_up() noexcept;
 
     /// NCCL's version, "2.28.9".
     [[nodiscard]] SILOSUM_CUDA_ONLY static std::string version();
@@ -52,7 +58,7 @@ public:
 private:
     // What a call of NCCL returned, once it is no longer under way.
     SILOSUM_CUDA_ONLY void settle(int result, const std::string& what);
-    SILOSUM_CUDA_ONLY void give_up();
+    SILOSUM_CUDA_ONLY void wait_until(const std::function<bool()>& is_done, const std::string& what);
     [[noreturn]] SILOSUM_CUDA_ONLY void fail(int result, const std::string& what);
 
     const Communicator& communicator_;

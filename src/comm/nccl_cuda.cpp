@@ -1,7 +1,11 @@
 // Compiled where there is NCCL: against the library, or against the double of the tests.
 #include "comm/nccl.hpp"
 
-#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <future>
+#include <thread>
+#include <utility>
 
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
@@ -31,8 +35,11 @@ std::size_t share_of(const Communicator& communicator, std::size_t all, std::siz
 
 }  // namespace
 
-Nccl::Nccl(const Communicator& communicator, const CudaStream& stream)
-    : communicator_(communicator), stream_(stream), flag_(stream.allocate(sizeof(std::uint32_t))) {
+Nccl::Nccl(const Communicator& communicator, const CudaStream& stream) : communicator_(communicator), stream_(stream) {
+    succeed_on_all(communicator_, [&] {
+        flag_ = stream_.allocate(sizeof(std::uint32_t));
+        stream_.wait();
+    });
     ncclUniqueId id{};
     succeed_on_first(communicator_, [&] {
         const ncclResult_t result = ncclGetUniqueId(&id);
@@ -42,23 +49,47 @@ Nccl::Nccl(const Communicator& communicator, const CudaStream& stream)
     // Nothing may wait for ever: every call returns at once, and settle() looks when it is done.
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
-    agree_on_error(communicator_, error_of([&] {
-                       stream_.wait();
-                       settle(ncclCommInitRankConfig(&handle_, communicator_.size(), id, communicator_.rank(), &config),
-                              "the ranks to join NCCL");
-                   }));
+    const auto error = error_of([&] {
+        settle(ncclCommInitRankConfig(&handle_, communicator_.size(), id, communicator_.rank(), &config), "the ranks to join NCCL");
+    });
+    try {
+        agree_on_error(communicator_, error);
+    } catch (...) {
+        give_up();
+        throw;
+    }
 }
 
 Nccl::~Nccl() {
     if (handle_ == nullptr) return;
-    // All ranks are here or have thrown; after an error handle_ is null.
-    if (error_of([&] { wait("NCCL to end"); })) return;
-    (void)ncclCommDestroy(handle_);
+    // NCCL's own end is a meeting of all ranks, which an exception on this one would miss.
+    if (std::uncaught_exceptions() > 0 || error_of([&] { wait("NCCL to end"); })) {
+        give_up();
+    } else {
+        (void)ncclCommDestroy(handle_);
+    }
 }
 
-void Nccl::give_up() {
-    if (handle_ != nullptr) (void)ncclCommAbort(handle_);
-    handle_ = nullptr;
+// NCCL's abort ends kernels at once, but may then wait for threads that wait for other ranks: it must not keep this rank from its message.
+void Nccl::give_up() noexcept {
+    if (handle_ == nullptr) return;
+    try {
+        std::promise<void> ended;
+        auto end = ended.get_future();
+        std::thread abort([handle = handle_, ended = std::move(ended)]() mutable {
+            (void)ncclCommAbort(handle);
+            ended.set_value();
+        });
+        handle_ = nullptr;
+        constexpr auto patience = std::chrono::seconds(5);
+        if (end.wait_for(patience) == std::future_status::ready) {
+            abort.join();
+        } else {
+            abort.detach();
+        }
+    } catch (...) {  // no thread is to be had: the end of the program ends NCCL too
+        handle_ = nullptr;
+    }
 }
 
 void Nccl::fail(int result, const std::string& what) {
@@ -69,47 +100,50 @@ void Nccl::fail(int result, const std::string& what) {
 }
 
 void Nccl::settle(int result, const std::string& what) {
+    ncclResult_t state = static_cast<ncclResult_t>(result);
     const auto error = error_of([&] {
         poll(
             [&] {
-                if (result != ncclInProgress) return true;
-                ncclResult_t state = ncclSuccess;
+                if (state != ncclInProgress) return true;
                 const ncclResult_t asked = ncclCommGetAsyncError(handle_, &state);
-                result = asked == ncclSuccess ? state : asked;
-                return result != ncclInProgress;
+                if (asked != ncclSuccess) state = asked;
+                return state != ncclInProgress;
             },
             communicator_.deadline_s(), what);
     });
     if (error) {
         give_up();
-        throw *error;
+        throw RuntimeError(error->what());
     }
-    if (result != ncclSuccess) fail(result, what);
+    if (state != ncclSuccess) fail(state, what);
+}
+
+void Nccl::wait_until(const std::function<bool()>& is_done, const std::string& what) {
+    require<RuntimeError>(handle_ != nullptr, "NCCL was given up after an error");
+    ncclResult_t state = ncclSuccess;
+    const auto error = error_of([&] {
+        poll(
+            [&] {
+                if (is_done()) return true;
+                const ncclResult_t asked = ncclCommGetAsyncError(handle_, &state);
+                if (asked != ncclSuccess) state = asked;
+                return state != ncclSuccess && state != ncclInProgress;
+            },
+            communicator_.deadline_s(), what);
+    });
+    if (error) {
+        give_up();
+        throw RuntimeError(error->what());
+    }
+    if (state != ncclSuccess && state != ncclInProgress) fail(state, what);
 }
 
 void Nccl::wait(const std::string& what) {
-    ncclResult_t state = ncclSuccess;
-    const auto error = error_of([&] {
-        require<RuntimeError>(handle_ != nullptr, "NCCL was given up after an error");
-        poll(
-            [&] {
-                const cudaError_t queue = cudaStreamQuery(stream_.handle());
-                if (queue == cudaErrorNotReady) {
-                    (void)cudaGetLastError();  // the next launch would take it for its own
-                    const ncclResult_t asked = ncclCommGetAsyncError(handle_, &state);
-                    if (asked != ncclSuccess) state = asked;
-                    return state != ncclSuccess && state != ncclInProgress;
-                }
-                cuda::check(queue);
-                return true;
-            },
-            communicator_.deadline_s(), what);
-    });
-    if (error) {
-        give_up();
-        throw *error;
-    }
-    if (state != ncclSuccess && state != ncclInProgress) fail(state, what);
+    wait_until([&] { return stream_.is_done(); }, what);
+}
+
+void Nccl::wait(const CudaMark& mark, const std::string& what) {
+    wait_until([&] { return mark.is_reached(); }, what);
 }
 
 void Nccl::broadcast(std::span<std::byte> bytes, int root) {
@@ -142,13 +176,14 @@ void Nccl::all_gather(std::span<const std::byte> own, std::span<std::byte> all) 
 void Nccl::all_to_all(std::span<const std::byte> out, std::span<std::byte> in) {
     const auto ranks = static_cast<std::size_t>(communicator_.size());
     const std::size_t bytes = share_of(communicator_, out.size(), in.size() / ranks);
-    settle(ncclGroupStart(), "messages");
-    for (std::size_t rank = 0; rank < ranks; ++rank) {
+    ncclResult_t result = ncclGroupStart();
+    for (std::size_t rank = 0; rank < ranks && result == ncclSuccess; ++rank) {
         const int other = static_cast<int>(rank);
-        settle(ncclSend(out.data() + rank * bytes, bytes, ncclUint8, other, handle_, stream_.handle()), "messages");
-        settle(ncclRecv(in.data() + rank * bytes, bytes, ncclUint8, other, handle_, stream_.handle()), "messages");
+        result = ncclSend(out.data() + rank * bytes, bytes, ncclUint8, other, handle_, stream_.handle());
+        if (result == ncclSuccess) result = ncclRecv(in.data() + rank * bytes, bytes, ncclUint8, other, handle_, stream_.handle());
     }
-    settle(ncclGroupEnd(), "messages");
+    const ncclResult_t ended = ncclGroupEnd();  // also after an error, or all later calls would wait for it
+    settle(result == ncclSuccess ? ended : result, "messages");
 }
 
 void Nccl::barrier() {

@@ -217,9 +217,9 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Devi
             require(device.stream.is_cuda(), "exchange.transport = nccl needs run.device = cuda; here silos train on the processor");
             require(!device.is_shared,
                     "exchange.transport = nccl needs a GPU for each rank, but some ranks of a machine share one: start fewer");
+            trainer->keep_updates_here();
         });
         setup.gpu = device.stream;
-        trainer->keep_updates_here();
     }
     std::unique_ptr<Exchange> exchange;
     if (group) {

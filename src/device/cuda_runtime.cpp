@@ -27,6 +27,15 @@ using cuda::check;
 
 namespace {
 
+// The answer to a question; the next launch would take "not ready" for its own error.
+bool is_success(cudaError_t answer) {
+    if (answer != cudaErrorNotReady)
+        check(answer);
+    else
+        (void)cudaGetLastError();
+    return answer == cudaSuccess;
+}
+
 void* allocate_on(int device, std::size_t bytes) {
     check(cudaSetDevice(device));
     void* memory = nullptr;
@@ -109,6 +118,14 @@ void CudaStream::copy_on_device(const void* from, void* to, std::size_t bytes) c
 
 void CudaStream::fill_with_zeros(void* device, std::size_t bytes) const {
     if (bytes > 0) check(cudaMemsetAsync(device, 0, bytes, handle_));
+}
+
+bool CudaStream::is_done() const {
+    return is_success(cudaStreamQuery(handle_));
+}
+
+bool CudaMark::is_reached() const {
+    return is_success(cudaEventQuery(handle_));
 }
 
 CudaMark::CudaMark() {

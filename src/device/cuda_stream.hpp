@@ -25,6 +25,8 @@ public:
 
     /// Until all work given so far is done. RuntimeError if some of it failed.
     SILOSUM_CUDA_ONLY void wait() const;
+    /// Whether it is done, without waiting.
+    [[nodiscard]] SILOSUM_CUDA_ONLY bool is_done() const;
 
     /// Memory for the kernels of one call, `bytes` or more; the next call on the stream may have the same. Grows, never shrinks.
     [[nodiscard]] SILOSUM_CUDA_ONLY void* workspace(std::size_t bytes) const;
@@ -56,6 +58,8 @@ public:
     SILOSUM_CUDA_ONLY void set(const CudaStream& stream);
     /// What `stream` is given from now on begins only once the mark, as it is now, is reached. The host goes on.
     SILOSUM_CUDA_ONLY void hold(const CudaStream& stream) const;
+    /// Whether all before the mark is done. RuntimeError if some of it failed.
+    [[nodiscard]] SILOSUM_CUDA_ONLY bool is_reached() const;
 
 private:
     CUevent_st* handle_ = nullptr;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/buffer.hpp"
@@ -24,16 +26,17 @@ public:
           length_(slices.last() - slices.first()),
           extra_(for_masks ? check_words : 0),
           making_(stream),
-          carrying_(CudaStream(stream.cuda().device()), stream.threads()),
-          nccl_(communicator, carrying_.cuda()) {
+          carrying_(stream) {
         const auto ranks = static_cast<std::size_t>(communicator.size());
         const std::size_t wanted = step_bytes / ranks / sizeof(Word) / Slices::block * Slices::block;
         chunk_ = std::clamp(wanted, Slices::block, std::max(Slices::block, slices.largest()));
         steps_ = (slices.largest() + chunk_ - 1) / chunk_;
         succeed_on_all(communicator, [&] {
-            for (Slot& slot : slots_) {
-                slot.out = making_.allocate<Word>(ranks * place());
-                slot.in = making_.allocate<Word>(place());
+            carrying_ = Stream(CudaStream(stream.cuda().device()), stream.threads());
+            for (auto& slot : slots_) {
+                slot = std::make_unique<Slot>();
+                slot->out = making_.allocate<Word>(ranks * place());
+                slot->in = making_.allocate<Word>(place());
             }
             sums_ = making_.allocate<Word>(own_size());
             checks_ = making_.allocate<Word>(steps_ * extra_);
@@ -43,8 +46,10 @@ public:
             count_ = making_.allocate<kernels::EncodeCount>(1);
             making_.wait();
         });
+        nccl_.emplace(communicator, carrying_.cuda());
     }
     ~DeviceRingOf() override {
+        nccl_.reset();
         // Memory is freed once making_ is done with it; what is carried must be done before.
         (void)error_of([&] { carrying_.wait(); });
     }
@@ -205,10 +210,21 @@ private:
     // make(begin, n, words) puts n words, and the extra ones behind, into making_. Returns the bytes that others have from this rank.
     template <class Make>
     std::size_t carry(Make&& make) {
+        try {
+            return carry_all(std::forward<Make>(make));
+        } catch (...) {
+            nccl_->give_up();  // what was given waits for other ranks, and everything here for that
+            throw;
+        }
+    }
+
+    template <class Make>
+    std::size_t carry_all(Make&& make) {
         std::size_t sent = 0;
         for (std::size_t step = 0; step < steps_; ++step) {
-            Slot& slot = slots_[step % depth];
-            if (step >= depth) slot.carried.hold(making_.cuda());
+            Slot& slot = *slots_[step % depth];
+            // Its words of two steps ago have left. The host waits: so the queues stay short, and each step has a deadline.
+            if (step >= depth) nccl_->wait(slot.carried, "the words of other ranks");
             for (int owner = 0; owner < communicator_.size(); ++owner) {
                 const std::size_t n = count(owner, step), used = n == 0 ? 0 : n + extra_;
                 Word* const words = slot.out.data() + static_cast<std::size_t>(owner) * place();
@@ -218,11 +234,11 @@ private:
             }
             slot.made.set(making_.cuda());
             slot.made.hold(carrying_.cuda());
-            nccl_.reduce_scatter_sum(std::span<const Word>(slot.out.span()), slot.in.span());
+            nccl_->reduce_scatter_sum(std::span<const Word>(slot.out.span()), slot.in.span());
             take(slot, step);
             slot.carried.set(carrying_.cuda());
         }
-        nccl_.wait("the words of other ranks");
+        nccl_->wait("the words of other ranks");
         return sent;
     }
 
@@ -252,7 +268,7 @@ private:
     Stream carrying_;
     std::size_t chunk_ = 0;
     std::size_t steps_ = 0;
-    std::array<Slot, depth> slots_;
+    std::array<std::unique_ptr<Slot>, depth> slots_;
     Buffer<Word> sums_;    // of this rank's slice
     Buffer<Word> checks_;  // summed, by step
     Buffer<Word> ones_;    // check words before masks
@@ -263,7 +279,7 @@ private:
     Buffer<float> local_;
     Buffer<float> global_;
     bool has_words_ = false;
-    Nccl nccl_;  // last: its work ends before the memory goes
+    std::optional<Nccl> nccl_;
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "comm/collectives.hpp"
+#include "exchange/device_ring_sum.hpp"
 #include "nccl_double.hpp"
 #include "support/test_stream.hpp"
 
@@ -136,6 +137,28 @@ TEST_F(NcclTest, ARankWithoutIdIsToldToAll) {
     EXPECT_EQ(nccl_double::living(), 0);
 }
 
+// Before anything waits for anybody.
+TEST_F(NcclTest, ARankWithoutMemoryIsToldToAll) {
+    if (world.rank() == world.size() - 1) emulator::set_device_memory(emulator::allocated_bytes());
+    EXPECT_THAT(why_not(), HasSubstr("has no room"));
+    const Slices slices(1000, world.size());
+    EXPECT_THROW((void)make_device_ring_sum(32, world, slices, 1024, true, stream), AgreedError);
+    emulator::set_device_memory(std::size_t{4} << 30);
+    EXPECT_EQ(nccl_double::living(), 0);
+}
+
+// An end by an exception does not wait for ranks that may not come.
+TEST_F(NcclTest, AnExceptionAbortsInsteadOfMeeting) {
+    const int aborted = nccl_double::aborted();
+    try {
+        const Nccl nccl(world, stream.cuda());
+        throw RuntimeError("of something else");
+    } catch (const RuntimeError&) {
+        EXPECT_EQ(nccl_double::aborted(), aborted + 1);
+    }
+    EXPECT_EQ(nccl_double::living(), 0);
+}
+
 TEST_F(NcclTest, JoiningEndsAtTheDeadline) {
     nccl_double::set_fault(Fault::joins_never);
     world.set_deadline(0.2);
@@ -157,7 +180,7 @@ TEST_F(NcclTest, WorkThatFailsIsAbortedAndTold) {
         EXPECT_THAT(error.what(), HasSubstr("the sum of words"));
     }
     EXPECT_EQ(nccl_double::aborted(), aborted + 1);
-    EXPECT_THROW(nccl.wait("more"), Error);
+    EXPECT_THROW(nccl.wait("more"), RuntimeError);
 }
 
 }  // namespace

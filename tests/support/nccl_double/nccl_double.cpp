@@ -24,6 +24,7 @@ struct {
     int living = 0;
     int aborted = 0;
     int ids = 0;
+    int calls = 0;
     bool is_grouping = false;
     std::vector<std::function<void()>> group;
     cudaStream_t group_stream = nullptr;
@@ -74,7 +75,10 @@ ncclResult_t give(ncclComm_t comm, cudaStream_t stream, const std::function<void
         nccl.group_stream = stream;
         return ncclSuccess;
     }
-    return emulator::give(stream, run) == cudaSuccess ? ncclSuccess : ncclUnhandledCudaError;
+    if (emulator::give(stream, run) != cudaSuccess) return ncclUnhandledCudaError;
+    if (comm->state != ncclSuccess || ++nccl.calls % 3 != 0) return ncclSuccess;
+    comm->state = ncclInProgress;  // now and then a call that does not wait is not done yet
+    return ncclInProgress;
 }
 
 void join(Joined& joined, int ranks, const ncclUniqueId& id, int rank) {
@@ -174,7 +178,8 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* error) {
 }
 
 ncclResult_t ncclCommDestroy(ncclComm_t comm) {
-    if (comm->joined->handle != MPI_COMM_NULL) MPI_Comm_free(&comm->joined->handle);
+    MPI_Barrier(comm->joined->handle);  // NCCL's end is a meeting too
+    MPI_Comm_free(&comm->joined->handle);
     delete comm;
     --nccl.living;
     return ncclSuccess;
