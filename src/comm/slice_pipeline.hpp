@@ -25,10 +25,8 @@ public:
     /// Collective. step_bytes: what a rank gives in one step to all others together; memory is four times that. extra: words that travel
     /// behind the words of every chunk. The communicator must outlive it.
     SlicePipeline(const Communicator& communicator, const Nodes& nodes, const Slices& slices, std::size_t step_bytes, std::size_t extra = 0)
-        : communicator_(&communicator), nodes_(nodes), slices_(slices), extra_(extra) {
+        : communicator_(&communicator), nodes_(nodes), chunks_(slices, step_bytes, sizeof(Word)), extra_(extra) {
         const std::size_t ranks = static_cast<std::size_t>(communicator.size());
-        const std::size_t wanted = step_bytes / ranks / sizeof(Word) / Slices::block * Slices::block;
-        chunk_ = std::clamp(wanted, Slices::block, std::max(Slices::block, slices.largest()));
         const std::size_t neighbours = nodes.ranks_of(nodes.of(communicator.rank())).size();
         const std::size_t all_outs = depth * ranks * place();  // of one rank, (depth, owner, chunk)
         std::size_t most_neighbours = 0;
@@ -59,7 +57,7 @@ public:
     /// Returns the bytes that others have from this rank.
     template <class Source, class Sink>
     std::size_t run(const std::vector<bool>& gives, Source&& source, Sink&& sink) {
-        const std::size_t steps = (slices_.largest() + chunk_ - 1) / chunk_;
+        const std::size_t steps = chunks_.steps();
         sent_ = 0;
         for (std::size_t step = 0; step < std::min(steps, depth); ++step) receive(step, gives);
         for (std::size_t step = 0; step < steps + depth - 1; ++step) {
@@ -88,12 +86,9 @@ private:
     };
 
     // Words of a chunk in a buffer.
-    [[nodiscard]] std::size_t place() const { return chunk_ + extra_; }
+    [[nodiscard]] std::size_t place() const { return chunks_.size() + extra_; }
     static std::size_t index(int rank) { return static_cast<std::size_t>(rank); }
     Slot& slot(std::size_t step) { return *slots_[step % depth]; }
-    // Coordinates of a rank's slice that belong to a step.
-    std::size_t first(int rank, std::size_t step) const { return slices_.begin(rank) + std::min(slices_.size(rank), step * chunk_); }
-    std::size_t count(int rank, std::size_t step) const { return first(rank, step + 1) - first(rank, step); }
     // Distance 1 is the next rank: ranks begin with different partners, so that no rank is asked by all at once.
     int partner(int distance) const { return (communicator_->rank() + distance) % communicator_->size(); }
     int reverse_partner(int distance) const { return (communicator_->rank() + communicator_->size() - distance) % communicator_->size(); }
@@ -105,7 +100,7 @@ private:
     }
 
     void receive(std::size_t step, const std::vector<bool>& gives) {
-        const std::size_t n = count(communicator_->rank(), step);
+        const std::size_t n = chunks_.count(communicator_->rank(), step);
         if (n == 0) return;
         std::size_t messages = 0;
         for (int distance = 1; distance < communicator_->size(); ++distance) {
@@ -125,10 +120,10 @@ private:
         s.sending.wait("other ranks to take the words of this one");
         for (int distance = 1; distance <= communicator_->size(); ++distance) {
             const int to = partner(distance);
-            const std::size_t n = count(to, step);
+            const std::size_t n = chunks_.count(to, step);
             if (n == 0) continue;
             Word* const scratch = out(communicator_->rank(), to, step);
-            const Word* words = source(first(to, step), n, scratch);
+            const Word* words = source(chunks_.first(to, step), n, scratch);
             if (to == communicator_->rank()) {
                 s.own = words;
                 continue;
@@ -149,7 +144,7 @@ private:
         Slot& s = slot(step);
         s.receiving.wait("the words of other ranks");
         const int me = communicator_->rank();
-        if (count(me, step) == 0) return;
+        if (chunks_.count(me, step) == 0) return;
         parts_.clear();
         std::size_t messages = 0;
         if (gives[index(me)]) parts_.push_back(s.own);
@@ -157,7 +152,7 @@ private:
             const int from = reverse_partner(distance);
             if (gives[index(from)]) parts_.push_back(is_neighbour(from) ? out(from, me, step) : s.in.data() + messages++ * place());
         }
-        sink(first(me, step), count(me, step), std::span<const Word* const>(parts_));
+        sink(chunks_.first(me, step), chunks_.count(me, step), std::span<const Word* const>(parts_));
         for (int distance = 1; distance < communicator_->size(); ++distance) {
             const int from = reverse_partner(distance);
             if (gives[index(from)] && is_neighbour(from)) s.receiving.signal(words_taken, from);
@@ -166,8 +161,7 @@ private:
 
     const Communicator* communicator_;
     Nodes nodes_;
-    Slices slices_;
-    std::size_t chunk_ = 0;
+    Chunks chunks_;
     std::size_t extra_ = 0;
     std::size_t sent_ = 0;
     Buffer<Word> outs_;  // of all ranks of this node, (place, depth, owner, chunk)

@@ -57,4 +57,30 @@ private:
     std::size_t first_place_ = 0;
 };
 
+/// The steps in which slices travel: in each, every rank gives every owner one chunk of the owner's slice.
+class Chunks {
+public:
+    /// step_bytes: what a rank gives in one step to all others together.
+    Chunks(const Slices& slices, std::size_t step_bytes, std::size_t word_bytes)
+        : slices_(slices),
+          size_(std::clamp(step_bytes / static_cast<std::size_t>(slices.ranks()) / word_bytes / Slices::block * Slices::block,
+                           Slices::block, std::max(Slices::block, slices.largest()))) {}
+
+    [[nodiscard]] const Slices& slices() const { return slices_; }
+    /// Words of the largest chunk.
+    [[nodiscard]] std::size_t size() const { return size_; }
+    /// Of all ranks together, and those in which a rank's slice has coordinates.
+    [[nodiscard]] std::size_t steps() const { return (slices_.largest() + size_ - 1) / size_; }
+    [[nodiscard]] std::size_t steps_of(int rank) const { return (slices_.size(rank) + size_ - 1) / size_; }
+    /// Coordinates of a rank's slice that belong to a step.
+    [[nodiscard]] std::size_t first(int rank, std::size_t step) const {
+        return slices_.begin(rank) + std::min(slices_.size(rank), step * size_);
+    }
+    [[nodiscard]] std::size_t count(int rank, std::size_t step) const { return first(rank, step + 1) - first(rank, step); }
+
+private:
+    Slices slices_;
+    std::size_t size_;
+};
+
 }  // namespace silosum

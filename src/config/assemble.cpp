@@ -212,9 +212,8 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Devi
     setup.silos_per_round = selection->silos_per_round();
     setup.largest_shard = census.largest_train();
     setup.numbers = 2;
-    if (config.exchange.transport == "nccl") {
+    if (config.exchange.transport == "nccl" && device.stream.is_cuda()) {
         succeed_on_all(world, [&] {
-            require(device.stream.is_cuda(), "exchange.transport = nccl needs run.device = cuda; here silos train on the processor");
             require(!device.is_shared,
                     "exchange.transport = nccl needs a GPU for each rank, but some ranks of a machine share one: start fewer");
             trainer->keep_updates_here();

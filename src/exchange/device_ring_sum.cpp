@@ -23,14 +23,12 @@ public:
     DeviceRingOf(const Communicator& communicator, const Slices& slices, std::size_t step_bytes, bool for_masks, const Stream& stream)
         : communicator_(communicator),
           slices_(slices),
+          chunks_(slices, step_bytes, sizeof(Word)),
           length_(slices.last() - slices.first()),
           extra_(for_masks ? check_words : 0),
           making_(stream),
           carrying_(stream) {
         const auto ranks = static_cast<std::size_t>(communicator.size());
-        const std::size_t wanted = step_bytes / ranks / sizeof(Word) / Slices::block * Slices::block;
-        chunk_ = std::clamp(wanted, Slices::block, std::max(Slices::block, slices.largest()));
-        steps_ = (slices.largest() + chunk_ - 1) / chunk_;
         succeed_on_all(communicator, [&] {
             carrying_ = Stream(CudaStream(stream.cuda().device()), stream.threads());
             for (auto& slot : slots_) {
@@ -39,7 +37,7 @@ public:
                 slot->in = making_.allocate<Word>(place());
             }
             sums_ = making_.allocate<Word>(own_size());
-            checks_ = making_.allocate<Word>(steps_ * extra_);
+            checks_ = making_.allocate<Word>(chunks_.steps() * extra_);
             ones_ = making_.allocate<Word>(extra_);
             means_ = making_.allocate<double>(own_size());
             largest_ = making_.allocate<double>(1);
@@ -127,17 +125,16 @@ public:
             MaskKeys keys;
             unmasking.copy_mask_keys(payload_vector, keys);
             const kernels::MaskBank masks(keys.cipher, keys.keys, making_.cuda());
-            for (std::size_t step = 0; step < steps_of_own(); ++step) {
-                masks.hide(first_check(first(communicator_.rank(), step)), check_words, checks_.data() + step * check_words);
+            const int me = communicator_.rank();
+            for (std::size_t step = 0; step < chunks_.steps_of(me); ++step) {
+                masks.hide(first_check(chunks_.first(me, step)), check_words, checks_.data() + step * check_words);
             }
-            if (own_size() > 0) masks.hide(slices_.begin(communicator_.rank()), own_size(), sums_.data());
+            if (own_size() > 0) masks.hide(slices_.begin(me), own_size(), sums_.data());
             std::vector<Word> checks(checks_.size());
             making_.download(std::span<const Word>(checks_.span()), std::span(checks));
             making_.wait();
-            for (std::size_t i = 0; i < steps_of_own() * check_words; ++i) {
-                unless_refused(checks[i] == static_cast<Word>(members), Refusal::wrong_sum,
-                               "the check words of coordinates from {} on do not count {} silos: somebody has given other words or masks",
-                               first(communicator_.rank(), i / check_words), members);
+            for (std::size_t step = 0; step < chunks_.steps_of(me); ++step) {
+                expect_checks(std::span<const Word>(checks).subspan(step * check_words, check_words), chunks_.first(me, step), members);
             }
         });
         decode(unit, weight_sum, mean, result, clock);
@@ -146,7 +143,6 @@ public:
 
 private:
     static constexpr std::size_t depth = 2;
-    static constexpr std::size_t check_words = 16;  // as in ring_sum.cpp
     struct Slot {
         Buffer<Word> out;  // (owner, chunk)
         Buffer<Word> in;
@@ -159,15 +155,9 @@ private:
         const float* global = nullptr;
     };
 
-    [[nodiscard]] std::size_t place() const { return chunk_ + extra_; }
+    [[nodiscard]] std::size_t place() const { return chunks_.size() + extra_; }
     [[nodiscard]] std::size_t own_size() const { return slices_.size(communicator_.rank()); }
-    [[nodiscard]] std::size_t steps_of_own() const { return (own_size() + chunk_ - 1) / chunk_; }
-    // Coordinates of a rank's slice that belong to a step.
-    [[nodiscard]] std::size_t first(int rank, std::size_t step) const {
-        return slices_.begin(rank) + std::min(slices_.size(rank), step * chunk_);
-    }
-    [[nodiscard]] std::size_t count(int rank, std::size_t step) const { return first(rank, step + 1) - first(rank, step); }
-    [[nodiscard]] std::uint64_t first_check(std::size_t begin) const { return payload_words(slices_.coordinates()) / 2 + begin; }
+    [[nodiscard]] std::uint64_t first_check(std::size_t begin) const { return first_check_word(slices_.coordinates(), begin); }
     [[nodiscard]] static std::array<Word, check_words> filled_with(Word word) {
         std::array<Word, check_words> words{};
         words.fill(word);
@@ -221,14 +211,14 @@ private:
     template <class Make>
     std::size_t carry_all(Make&& make) {
         std::size_t sent = 0;
-        for (std::size_t step = 0; step < steps_; ++step) {
+        for (std::size_t step = 0; step < chunks_.steps(); ++step) {
             Slot& slot = *slots_[step % depth];
             // Its words of two steps ago have left. The host waits: so the queues stay short, and each step has a deadline.
             if (step >= depth) nccl_->wait(slot.carried, "the words of other ranks");
             for (int owner = 0; owner < communicator_.size(); ++owner) {
-                const std::size_t n = count(owner, step), used = n == 0 ? 0 : n + extra_;
+                const std::size_t n = chunks_.count(owner, step), used = n == 0 ? 0 : n + extra_;
                 Word* const words = slot.out.data() + static_cast<std::size_t>(owner) * place();
-                if (n > 0) make(first(owner, step), n, words);
+                if (n > 0) make(chunks_.first(owner, step), n, words);
                 making_.fill_with_zeros(std::span(words + used, place() - used));
                 if (owner != communicator_.rank()) sent += used * sizeof(Word);
             }
@@ -244,10 +234,10 @@ private:
 
     void take(const Slot& slot, std::size_t step) {
         const int me = communicator_.rank();
-        const std::size_t n = count(me, step);
+        const std::size_t n = chunks_.count(me, step);
         if (n == 0) return;
         const std::span<const Word> in = slot.in.span();
-        carrying_.copy(in.first(n), sums_.span().subspan(first(me, step) - slices_.begin(me), n));
+        carrying_.copy(in.first(n), sums_.span().subspan(chunks_.first(me, step) - slices_.begin(me), n));
         if (extra_ > 0) carrying_.copy(in.subspan(n, extra_), checks_.span().subspan(step * extra_, extra_));
     }
 
@@ -262,12 +252,11 @@ private:
 
     const Communicator& communicator_;
     Slices slices_;
+    Chunks chunks_;
     std::size_t length_;  // coordinates of all slices
     std::size_t extra_;   // words behind those of a chunk
     Stream making_;
     Stream carrying_;
-    std::size_t chunk_ = 0;
-    std::size_t steps_ = 0;
     std::array<std::unique_ptr<Slot>, depth> slots_;
     Buffer<Word> sums_;    // of this rank's slice
     Buffer<Word> checks_;  // summed, by step

@@ -41,7 +41,8 @@ Exchange::Exchange(const Communicator& communicator, const ExchangeConfig& confi
     succeed_on_all(communicator_, [&] {
         require(config.transport != "nccl" || Nccl::is_built(),
                 "exchange.transport = nccl: this build has no NCCL (see docs/gpu.md); use another transport");
-        require(config.transport != "nccl" || setup.gpu, "exchange.transport = nccl needs run.device = cuda");
+        require(config.transport != "nccl" || setup.gpu,
+                "exchange.transport = nccl needs run.device = cuda; here silos train on the processor");
         rehearsal_ = Rehearsal(config.rehearse_leaving, setup.names);
         max_weight_ = largest_weight(config, setup.largest_shard);
         plan_ = plan_encoding(static_cast<unsigned>(config.ring_bits), std::max<std::size_t>(1, setup.silos_per_round), config.range_value,

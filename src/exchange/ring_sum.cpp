@@ -126,10 +126,7 @@ public:
         const std::size_t own = slices_.begin(communicator_.rank());
         for (auto& [begin, words] : checks_) {
             unmasking.take_off(payload_vector, first_check(begin), std::span<Word>(words));
-            const bool is_right = std::all_of(words.begin(), words.end(), [&](Word word) { return word == static_cast<Word>(members); });
-            unless_refused(is_right, Refusal::wrong_sum,
-                           "the check words of coordinates from {} on do not count {} silos: somebody has given other words or masks",
-                           begin, members);
+            expect_checks(std::span<const Word>(words), begin, members);
         }
         // Words lie at the end of the memory of the means that they become: piece by piece, no mean covers a word that is still needed.
         const Word* const sums = words_in(std::span<const double>(mean));
@@ -148,10 +145,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t check_words = 16;  // the fewest that begin at a multiple of what key streams want; 512 bits or more
-
-    // The check words of a chunk are the words of the stream behind all coordinates, as far behind as the chunk begins.
-    [[nodiscard]] std::uint64_t first_check(std::size_t begin) const { return payload_words(slices_.coordinates()) / 2 + begin; }
+    [[nodiscard]] std::uint64_t first_check(std::size_t begin) const { return first_check_word(slices_.coordinates(), begin); }
     [[nodiscard]] static Word* words_in(std::span<double> mean) {
         return reinterpret_cast<Word*>(mean.data()) + (sizeof(double) / sizeof(Word) - 1) * mean.size();
     }
@@ -220,6 +214,10 @@ std::unique_ptr<RingSum> make_ring_sum(std::uint64_t bits, const Communicator& c
 
 std::uint64_t payload_words(std::size_t coordinates) {
     return 2 * ((coordinates + Slices::block - 1) / Slices::block * Slices::block);
+}
+
+std::uint64_t first_check_word(std::size_t coordinates, std::size_t begin) {
+    return payload_words(coordinates) / 2 + begin;
 }
 
 }  // namespace silosum

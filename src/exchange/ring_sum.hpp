@@ -1,7 +1,9 @@
 // The sum of encoded updates over all ranks, in a ring of 32 or 64 bits: encode, reduce-scatter, decode, chunk by chunk.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,6 +14,7 @@
 #include "comm/nodes.hpp"
 #include "comm/slices.hpp"
 #include "kernels/fixed_point.hpp"
+#include "privacy/refusal.hpp"
 
 namespace silosum {
 
@@ -66,6 +69,17 @@ public:
 /// Number and words of the masked vector for so many coordinates: as many again for check words.
 inline constexpr std::uint32_t payload_vector = 1;
 [[nodiscard]] std::uint64_t payload_words(std::size_t coordinates);
+/// The check words of a chunk that begins at this coordinate are those of the same stream behind all coordinates, as far behind.
+[[nodiscard]] std::uint64_t first_check_word(std::size_t coordinates, std::size_t begin);
+inline constexpr std::size_t check_words = 16;  // the fewest that begin at a multiple of what key streams want; 512 bits or more
+/// Throws Refused where the check words of a chunk, summed and without masks, do not count the members.
+template <class Word>
+void expect_checks(std::span<const Word> words, std::size_t begin, std::uint64_t members) {
+    const bool is_right = std::all_of(words.begin(), words.end(), [&](Word word) { return word == static_cast<Word>(members); });
+    unless_refused(is_right, Refusal::wrong_sum,
+                   "the check words of coordinates from {} on do not count {} silos: somebody has given other words or masks", begin,
+                   members);
+}
 
 /// Collective. slices: of the communicator's ranks; they may cover a part of the vector only. bits: 32 or 64. step_bytes: what is sent to
 /// all others in one step. Buffers are made here, once. The communicator must outlive it.

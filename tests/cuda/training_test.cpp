@@ -83,6 +83,13 @@ struct Training {
     }
 };
 
+LocalConfig default_settings() {
+    LocalConfig local;
+    Options options;
+    local.add_to(options);
+    return local;
+}
+
 /// The GPU sums in another order, so its parameters go another way by a rounding in each operation of each step. The processor shows how
 /// far such a disturbance leads: started with every parameter off by 4 units of 2^-24, up or down. Eight times that is allowed, and the
 /// rounding of the loss itself.
@@ -156,9 +163,7 @@ struct Local {
 
 Local train_a_silo(const Stream& stream) {
     const Problem problem = classes_of({6, 7}, 3);
-    LocalConfig local;
-    Options options;
-    local.add_to(options);
+    LocalConfig local = default_settings();
     local.batch_size = 4;
     local.epochs = 2;
     local.lr = 0.05;
@@ -191,9 +196,7 @@ TEST(TrainingOnAGpu, ASilosRoundHasTheSameBitsUnderEverySchedule) {
 
 TEST(TrainingOnAGpu, LossesOfAFailedTrainingAreForgotten) {
     const Problem problem = classes_of({5}, 3);
-    LocalConfig local;
-    Options options;
-    local.add_to(options);
+    LocalConfig local = default_settings();
     local.batch_size = 4;
     Trainer trainer(layers_from("dense outputs"), problem, "auto", local, false, 7, 3, 4, test::stream());
     const auto global = test::some_parameters(trainer.network());
@@ -207,9 +210,7 @@ TEST(TrainingOnAGpu, LossesOfAFailedTrainingAreForgotten) {
 
 TEST(TrainingOnAGpu, ADivergedTrainingNamesSiloAndStep) {
     const Problem problem = classes_of({5}, 3);
-    LocalConfig local;
-    Options options;
-    local.add_to(options);
+    LocalConfig local = default_settings();
     local.batch_size = 4;
     local.lr = 1e30;
     Trainer trainer(layers_from("dense 8, relu, dense outputs"), problem, "auto", local, false, 7, 3, 4, test::stream());
