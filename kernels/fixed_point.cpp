@@ -105,11 +105,21 @@ HWY_NOINLINE EncodeCount count_outside(std::size_t n, const float* local, const 
     return {.clipped = beyond, .not_finite = padded - finite};
 }
 
+/// Asks for the lines of the next piece: what prefetches by itself stops at the end of a page.
+HWY_INLINE void fetch_ahead(const float* local, const float* global, std::size_t n) {
+    constexpr std::size_t line = 64 / sizeof(float);
+    for (std::size_t i = 0; i < n; i += line) {
+        hwy::Prefetch(local + i);
+        hwy::Prefetch(global + i);
+    }
+}
+
 template <Store store, class Word>
 HWY_INLINE EncodeCount encode_pieces(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Word* words) {
     EncodeCount count;
     for (std::size_t i = 0; i < n; i += encode_piece) {
         const std::size_t piece = std::min(encode_piece, n - i);
+        fetch_ahead(local + i + encode_piece, global + i + encode_piece, std::min(encode_piece, n - i - piece));
         if (encode_words<store>(piece, local + i, global + i, settings, words + i)) continue;
         const EncodeCount outside = count_outside(piece, local + i, global + i, settings.range);
         count.clipped += outside.clipped;

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 
 #include "base/error.hpp"
+#include "base/fetched_ahead.hpp"
 
 namespace silosum {
 
@@ -23,7 +24,9 @@ Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 
 void Sha256::add(std::span<const std::byte> bytes) {
-    require<RuntimeError>(EVP_DigestUpdate(context_->raw, bytes.data(), bytes.size()) == 1, "SHA-256 failed");
+    in_pieces_fetched_ahead(bytes, [&](std::span<const std::byte> piece) {
+        require<RuntimeError>(EVP_DigestUpdate(context_->raw, piece.data(), piece.size()) == 1, "SHA-256 failed");
+    });
 }
 
 std::string Sha256::hex() {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <utility>
 
 #include "base/buffer.hpp"
@@ -15,6 +16,31 @@ namespace silosum {
 
 namespace {
 
+// How words that others read are written. Whether they should go past the caches depends on the processor, so the first sums try both
+// ways in turn and the faster one stays. It changes no word.
+class FasterStore {
+public:
+    explicit FasterStore(bool may_stream) : sums_(may_stream ? 0 : all_trials + 1) {}
+    [[nodiscard]] kernels::Store now() const {
+        if (sums_ > all_trials) return faster_;
+        return sums_ % 2 == 0 ? kernels::Store::stream : kernels::Store::write;
+    }
+    void took(double seconds) {
+        if (sums_ > all_trials) return;
+        double& best = now() == kernels::Store::stream ? streaming_ : writing_;
+        if (sums_ > 0) best = std::min(best, seconds);  // the first sum touches memory for the first time
+        ++sums_;
+        faster_ = streaming_ < writing_ ? kernels::Store::stream : kernels::Store::write;
+    }
+
+private:
+    static constexpr int all_trials = 6;
+    int sums_;
+    double streaming_ = std::numeric_limits<double>::max();
+    double writing_ = std::numeric_limits<double>::max();
+    kernels::Store faster_ = kernels::Store::write;
+};
+
 template <class Word>
 class RingOf : public RingSum {
 public:
@@ -22,9 +48,7 @@ public:
         : communicator_(communicator),
           slices_(slices),
           length_(slices.last() - slices.first()),
-          store_(nodes.count() < static_cast<std::size_t>(communicator.size()) && length_ * sizeof(Word) > cached_bytes
-                     ? kernels::Store::stream
-                     : kernels::Store::write),
+          store_(nodes.count() < static_cast<std::size_t>(communicator.size()) && length_ * sizeof(Word) > cached_bytes),
           pipeline_(communicator, nodes, slices, step_bytes, for_masks ? check_words : 0),
           hidden_(for_masks ? hidden_length : 0) {}
 
@@ -49,7 +73,7 @@ public:
         const auto source = [&](std::size_t begin, std::size_t n, Word* scratch) -> const Word* {
             if (!streamed) return words_.data() + (begin - slices_.first());
             Laps laps;
-            encode_chunk(*streamed, begin, n, scratch, result.count, store_);
+            encode_chunk(*streamed, begin, n, scratch, result.count, store_.now());
             laps.add_to(encoding);
             return scratch;
         };
@@ -93,7 +117,7 @@ public:
                 }
                 attempt.hide(payload_vector, begin + first, std::span<Word>(hidden_.data(), size));
                 const Word* const from = hidden_.data();
-                kernels::sum_words(size, 1, &from, scratch + first, store_);
+                kernels::sum_words(size, 1, &from, scratch + first, store_.now());
                 laps.add_to(masking);
             }
             std::fill_n(scratch + n, check_words, static_cast<Word>(attempt.hosted_members()));
@@ -158,9 +182,10 @@ private:
     static constexpr std::size_t piece_length = 2048;                   // words and means of a piece stay in the first-level cache
 
     // What is left of the whole is the wire's.
-    static void add_phases(PhaseClock& clock, Laps& whole, std::initializer_list<std::pair<const char*, PhaseTime>> phases) {
+    void add_phases(PhaseClock& clock, Laps& whole, std::initializer_list<std::pair<const char*, PhaseTime>> phases) {
         PhaseTime wire;
         whole.add_to(wire);
+        store_.took(wire.wall);
         for (const auto& [phase, time] : phases) {
             clock.add(phase, time);
             wire += {-time.wall, -time.cpu};
@@ -193,8 +218,8 @@ private:
 
     const Communicator& communicator_;
     Slices slices_;
-    std::size_t length_;    // coordinates of all slices
-    kernels::Store store_;  // of words that others read
+    std::size_t length_;  // coordinates of all slices
+    FasterStore store_;
     SlicePipeline<Word> pipeline_;
     Buffer<Word> words_;  // only on ranks that host several silos of a round
     bool has_words_ = false;

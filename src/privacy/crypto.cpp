@@ -9,6 +9,7 @@
 #include <sodium.h>
 
 #include "base/error.hpp"
+#include "base/fetched_ahead.hpp"
 
 namespace silosum::crypto {
 
@@ -112,7 +113,10 @@ Bytes32 sha256(std::initializer_list<View> parts) {
     static const std::unique_ptr<EVP_MD, void (*)(EVP_MD*)> algorithm(EVP_MD_fetch(nullptr, "SHA256", nullptr), EVP_MD_free);
     const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
     bool is_good = context != nullptr && EVP_DigestInit_ex2(context.get(), algorithm.get(), nullptr) == 1;
-    for (const View part : parts) is_good = is_good && EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1;
+    for (const View part : parts) {
+        in_pieces_fetched_ahead(part,
+                                [&](View piece) { is_good = is_good && EVP_DigestUpdate(context.get(), piece.data(), piece.size()) == 1; });
+    }
     Bytes32 digest{};
     require<RuntimeError>(is_good && EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1, "OpenSSL's SHA-256 failed");
     return digest;
