@@ -24,7 +24,9 @@ using Words64 = hn::RebindToUnsigned<Doubles>;
 using HalfWords = hn::Rebind<std::uint32_t, Doubles>;  // as many 32-bit words as a vector holds doubles
 
 /// Coordinates that are looked at together; whether all lie in the range is asked once for each piece.
-inline constexpr std::size_t encode_piece = 1024;
+inline constexpr std::size_t encode_piece = 128;
+/// How far ahead of them coordinates are asked for: what a processor fetches by itself stops at the end of each page.
+inline constexpr std::size_t encode_ahead = 512;
 
 HWY_INLINE DoubleVector difference(const float* local, const float* global) {
     return hn::Sub(load_doubles(local), load_doubles(global));
@@ -105,10 +107,9 @@ HWY_NOINLINE EncodeCount count_outside(std::size_t n, const float* local, const 
     return {.clipped = beyond, .not_finite = padded - finite};
 }
 
-/// Asks for the lines of the next piece: what prefetches by itself stops at the end of a page.
-HWY_INLINE void fetch_ahead(const float* local, const float* global, std::size_t n) {
+HWY_INLINE void fetch(const float* local, const float* global) {
     constexpr std::size_t line = 64 / sizeof(float);
-    for (std::size_t i = 0; i < n; i += line) {
+    for (std::size_t i = 0; i < encode_piece; i += line) {
         hwy::Prefetch(local + i);
         hwy::Prefetch(global + i);
     }
@@ -119,7 +120,7 @@ HWY_INLINE EncodeCount encode_pieces(std::size_t n, const float* local, const fl
     EncodeCount count;
     for (std::size_t i = 0; i < n; i += encode_piece) {
         const std::size_t piece = std::min(encode_piece, n - i);
-        fetch_ahead(local + i + encode_piece, global + i + encode_piece, std::min(encode_piece, n - i - piece));
+        if (n - i >= encode_ahead + encode_piece) fetch(local + i + encode_ahead, global + i + encode_ahead);
         if (encode_words<store>(piece, local + i, global + i, settings, words + i)) continue;
         const EncodeCount outside = count_outside(piece, local + i, global + i, settings.range);
         count.clipped += outside.clipped;

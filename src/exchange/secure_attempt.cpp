@@ -125,7 +125,7 @@ void SecureAttempt::make_parties() {
     letters_.clear();
     for (auto& [silo, identity] : group_.identities()) {
         if (is_absent_[silo]) continue;
-        parties_[silo] = std::make_unique<SecureParty>(secure_terms(number_), silo, identity.keys, crypto::system_entropy());
+        parties_[silo] = std::make_unique<SecureParty>(secure_terms(number_), silo, identity.keys, group_.entropy_of(silo));
     }
 }
 

@@ -15,10 +15,11 @@
 namespace silosum {
 
 SecureGroup::SecureGroup(const Communicator& communicator, const ExchangeConfig& config, const std::vector<std::string>& names,
-                         const std::vector<std::uint32_t>& hosted, int ranks_per_silo)
+                         const std::vector<std::uint32_t>& hosted, int ranks_per_silo, EntropyOf entropy)
     : communicator_(communicator.duplicate(config.deadline_s)),
       ranks_(communicator_, ranks_per_silo),
       hosted_(ranks_.is_first() ? hosted : std::vector<std::uint32_t>()),
+      entropy_(std::move(entropy)),
       cipher_(config.cipher == "chacha20" ? kernels::Cipher::chacha20 : kernels::Cipher::aes128_ctr),
       wants_tags_(config.integrity == "tags"),
       accepts_count_leaks_(config.count_leak == "accept") {
@@ -104,7 +105,7 @@ void SecureGroup::make_throwaways(const std::vector<std::string>& names) {
     std::string mine;
     succeed_on_all(communicator_, [&] {
         for (const std::uint32_t silo : hosted_) {
-            const auto made = identities_.emplace(silo, Identity::throwaway(names[silo], crypto::system_entropy())).first;
+            const auto made = identities_.emplace(silo, Identity::throwaway(names[silo], entropy_of(silo))).first;
             mine += fmt::format("{} {}\n", silo, crypto::hex(made->second.keys.public_key));
         }
     });

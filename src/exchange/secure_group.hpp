@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -15,13 +16,18 @@
 
 namespace silosum {
 
+/// Where a silo's secrets are drawn from.
+using EntropyOf = std::function<crypto::Entropy&(std::uint32_t silo)>;
+
 class SecureGroup {
 public:
     /// Collective. names: of all silos by id; hosted: ids of this rank's silos. Where a group of ranks hosts them, its first rank has their
-    /// identities and takes the steps of the protocol for them: a group is one party. Throws the same AgreedError on all ranks where a key
-    /// or the roster cannot be used, a silo is not in the roster, or nothing would protect the silos.
-    SecureGroup(const Communicator& communicator, const ExchangeConfig& config, const std::vector<std::string>& names,
-                const std::vector<std::uint32_t>& hosted, int ranks_per_silo = 1);
+    /// identities and takes the steps of the protocol for them: a group is one party. entropy: the system's but in tests. Throws the same
+    /// AgreedError on all ranks where a key or the roster cannot be used, a silo is not in the roster, or nothing would protect the silos.
+    SecureGroup(
+        const Communicator& communicator, const ExchangeConfig& config, const std::vector<std::string>& names,
+        const std::vector<std::uint32_t>& hosted, int ranks_per_silo = 1,
+        EntropyOf entropy = [](std::uint32_t) -> crypto::Entropy& { return crypto::system_entropy(); });
 
     [[nodiscard]] const Communicator& communicator() const { return communicator_; }
     [[nodiscard]] const RankGroups& ranks() const { return ranks_; }
@@ -32,6 +38,7 @@ public:
     [[nodiscard]] const crypto::Bytes32& roster_hash() const { return roster_hash_; }
     [[nodiscard]] std::map<std::uint32_t, Identity>& identities() { return identities_; }
     [[nodiscard]] const Identity& identity_of(std::uint32_t silo) const { return identities_.at(silo); }
+    [[nodiscard]] crypto::Entropy& entropy_of(std::uint32_t silo) const { return entropy_(silo); }
     [[nodiscard]] const SecurePlan& plan() const { return plan_; }
     [[nodiscard]] kernels::Cipher cipher() const { return cipher_; }
     [[nodiscard]] bool wants_tags() const { return wants_tags_; }
@@ -53,6 +60,7 @@ private:
     Communicator communicator_;
     RankGroups ranks_;
     std::vector<std::uint32_t> hosted_;
+    EntropyOf entropy_;
     std::vector<int> hosts_;                        // by id
     std::map<std::uint32_t, Identity> identities_;  // by id, of this rank's silos; none on later ranks of a group
     std::vector<RosterEntry> roster_;

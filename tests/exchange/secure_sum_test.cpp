@@ -12,8 +12,10 @@
 
 #include "exchange/exact_sum.hpp"
 #include "exchange/rounds.hpp"
+#include "exchange/secure_attempt.hpp"
 #include "exchange/sums.hpp"
 #include "privacy/identity.hpp"
+#include "privacy/loopback.hpp"
 #include "privacy/model_hash.hpp"
 #include "support/fixed_entropy.hpp"
 #include "support/temporary_folder.hpp"
@@ -125,6 +127,49 @@ TEST_F(SecureSumTest, HasTheBitsOfThePlainSumForEveryWayOfWords) {
     sparse.config.graph = "harary";
     sparse.config.corrupt = 0.1;
     expect_bits_of_plain_sum(sparse, 1);
+}
+
+// Masks hang on every key message of every silo, by the number of the session: equal masked words are made of equal messages.
+TEST_F(SecureSumTest, WordsThatLeaveARankAreThoseOfTheLoopback) {
+    SecureCase c;
+    c.silos = 6;
+    constexpr std::uint64_t seed = 3;
+    std::vector<FixedEntropy> entropy;
+    for (std::uint32_t silo = 0; silo < c.silos; ++silo) entropy.emplace_back(Loopback::seed_of(seed, silo));
+    SecureGroup group(world, c.config, c.names(), c.hosted(world), 1,
+                      [&](std::uint32_t silo) -> crypto::Entropy& { return entropy[silo]; });
+    SumTerms terms{.round = 4, .purpose = "update", .vectors = terms_of(6).vectors};
+    std::map<std::uint32_t, Gift> gifts;
+    for (const std::uint32_t silo : c.hosted(world)) gifts[silo] = {.has_trained = true, .tag = tag_of_nothing(group, terms, silo)};
+    const Rehearsal nobody_leaves({}, c.names());
+    SecureAttempt attempt(group, terms, gifts, nobody_leaves);
+
+    SecureTerms same = terms_with(group.plan(), 6);
+    same.round = terms.round;
+    same.attempt = 1;
+    same.purpose = terms.purpose;
+    same.vectors = terms.vectors;
+    Loopback loopback(same, seed);
+    loopback.begin();
+    loopback.enter(none(6));
+    std::vector<std::uint32_t> sent(words32);
+    std::vector<std::uint32_t> expected(words32);
+    std::vector<std::uint32_t> sum(words32);
+    std::vector<std::uint32_t> plain(words32);
+    for (std::uint32_t silo = 0; silo < c.silos; ++silo) {
+        auto words = plain_words<std::uint32_t>(silo, words32);
+        add(plain, words);
+        const bool is_here = group.host_of(silo) == world.rank();
+        if (is_here) add(sent, words);
+        loopback.parties[silo]->mask(1, 0, std::span<std::uint32_t>(words));
+        if (is_here) add(expected, words);
+        add(sum, words);
+    }
+    attempt.hide(1, 0, std::span<std::uint32_t>(sent));
+    EXPECT_EQ(sent, expected);
+    attempt.record();
+    attempt.finish([](SumTags&, SumTags&) {}).take_off(1, 0, std::span<std::uint32_t>(sum));
+    EXPECT_EQ(sum, plain);
 }
 
 TEST_F(SecureSumTest, SilosMayLeaveAtEveryStep) {

@@ -15,16 +15,18 @@ namespace silosum {
 
 // A federation in one process: every step for all silos, with the messages open to a test that changes them.
 struct Loopback {
-    explicit Loopback(SecureTerms with, std::uint64_t seed = 1) : terms(std::move(with)), entropy(seed) {
+    explicit Loopback(SecureTerms with, std::uint64_t seed = 1) : terms(std::move(with)) {
         for (std::uint32_t silo = 0; silo < terms.silos; ++silo) {
-            identities.push_back(crypto::make_signing_keys(entropy));
+            entropy.push_back(std::make_unique<FixedEntropy>(seed_of(seed, silo)));
+            identities.push_back(crypto::make_signing_keys(*entropy.back()));
             roster.push_back({fmt::format("s{}", silo), identities.back().public_key});
         }
         terms.roster_hash = hash_of_roster(roster);
         for (std::uint32_t silo = 0; silo < terms.silos; ++silo) {
-            parties.push_back(std::make_unique<SecureParty>(terms, silo, identities[silo], entropy));
+            parties.push_back(std::make_unique<SecureParty>(terms, silo, identities[silo], *entropy[silo]));
         }
     }
+    static std::uint64_t seed_of(std::uint64_t seed, std::uint32_t silo) { return seed << 32 | silo; }
 
     void exchange_keys() {
         for (auto& party : parties) promises.push_back(party->promise());
@@ -85,7 +87,7 @@ struct Loopback {
     }
 
     SecureTerms terms;
-    FixedEntropy entropy;
+    std::vector<std::unique_ptr<FixedEntropy>> entropy;  // by silo
     std::vector<crypto::SigningKeys> identities;
     std::vector<RosterEntry> roster;
     std::vector<std::unique_ptr<SecureParty>> parties;
@@ -131,7 +133,7 @@ void add(std::vector<Word>& sum, const std::vector<Word>& words) {
 }
 
 template <class Word>
-struct Sums {
+struct LoopbackSums {
     std::vector<Word> masked;
     std::vector<Word> plain;
     std::vector<std::vector<Word>> sent;  // by silo, empty where it left
@@ -139,8 +141,8 @@ struct Sums {
 
 // Members give words in two chunks.
 template <class Word>
-Sums<Word> sum_members(Loopback& fed, const std::vector<bool>& leaves_before_entry, std::uint32_t vector, std::uint64_t count) {
-    Sums<Word> sums{std::vector<Word>(count), std::vector<Word>(count), std::vector<std::vector<Word>>(fed.terms.silos)};
+LoopbackSums<Word> sum_members(Loopback& fed, const std::vector<bool>& leaves_before_entry, std::uint32_t vector, std::uint64_t count) {
+    LoopbackSums<Word> sums{std::vector<Word>(count), std::vector<Word>(count), std::vector<std::vector<Word>>(fed.terms.silos)};
     for (std::uint32_t silo = 0; silo < fed.terms.silos; ++silo) {
         if (leaves_before_entry[silo]) continue;
         auto words = plain_words<Word>(silo, count);
