@@ -32,7 +32,7 @@ done
 if ((${#parts[@]} == 0)); then parts=(step round sum start); fi
 
 install_unless_told_not_to "${build_packages[@]}" python3 python3-torch python3-numpy python3-mpi4py libopenblas0-pthread
-build release silosum step_bench exchange_bench secure_bench empty_mpi
+build release silosum step_bench empty_mpi
 mpi_environment
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 cd "$root"
@@ -42,11 +42,11 @@ for part in "${parts[@]}"; do
     case $part in
         step) /usr/bin/python3 scripts/bench_step.py ;;
         round) /usr/bin/python3 scripts/bench_round.py ;;
-        sum) for ranks in 4 8; do mpirun -np "$ranks" build/release/tests/benchmarks/exchange_bench 25000000; done ;;
+        sum) for ranks in 4 8; do mpirun -np "$ranks" build/release/silosum bench --sizes 1663370p,25000000p --phases; done ;;
         secure)
-            bench() { mpirun -np 4 build/release/tests/benchmarks/secure_bench "$@"; }
-            bench --parameters 1663370 --silos 4,16,64,256 --graph complete,harary --dropouts 0,0.1
-            bench --parameters 25000000,100000000 --silos 4,16,64,256 --graph complete,harary --dropouts 0,0.1 --rounds 1
+            bench() { mpirun -np 4 build/release/silosum bench --exchange secure --graph complete,harary --dropouts 0,0.1 --phases "$@"; }
+            bench --sizes 1663370p --silos 4,16,64,256 --repetitions 2
+            bench --sizes 25000000p,100000000p --silos 4,16,64,256 --repetitions 1
             ;;
         start) /usr/bin/python3 scripts/bench_start.py ;;
     esac

@@ -13,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "base/version.hpp"
+#include "commands/bench.hpp"
 #include "commands/devices.hpp"
 #include "commands/evaluate.hpp"
 #include "commands/export.hpp"
@@ -43,6 +44,7 @@ const std::array verbs{
     Verb{"evaluate", "measure a model on shards", run_evaluate},
     Verb{"predict", "write a model's predictions for a shard", run_predict},
     Verb{"export", "write a model in another format", run_export},
+    Verb{"bench", "time aggregation beside MPI_Allreduce (start it with mpirun or srun)", run_bench},
     Verb{"devices", "show the GPUs that training can use", run_devices},
     Verb{"keygen", "make a silo's key for secure sums", run_keygen},
 };

@@ -11,6 +11,8 @@ namespace silosum {
 /// Resident memory now and at its highest, in bytes; 0 where the system does not tell.
 [[nodiscard]] std::size_t resident_bytes();
 [[nodiscard]] std::size_t peak_resident_bytes();
+/// From now on the peak is that of what follows, where the system can forget one (Linux: proc(5), clear_refs).
+void forget_peak_resident_bytes();
 
 /// From now on SIGTERM, SIGINT and SIGUSR1 only set a flag; a second SIGINT or SIGTERM ends the process as usual.
 void watch_stop_signals();

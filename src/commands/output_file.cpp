@@ -22,13 +22,14 @@ std::string format_of(const std::filesystem::path& file) {
     }
 }
 
-// Predictions and safetensors begin like this; an empty file is nobody's.
+// Predictions, safetensors and benchmark lines begin like this; an empty file is nobody's.
 bool is_output(const std::filesystem::path& file) {
-    std::array<char, 14> start{};
+    std::array<char, 32> start{};
     std::ifstream stream(file, std::ios::binary);
     stream.read(start.data(), start.size());
     const std::string_view text(start.data(), static_cast<std::size_t>(stream.gcount()));
-    return text.empty() || text == "row,prediction" || (text.size() > 9 && text.substr(8, 2) == "{\"") ||
+    return text.empty() || text.starts_with("row,prediction") || (text.size() > 9 && text.substr(8, 2) == "{\"") ||
+           text.starts_with("{\n \"format\": \"silosum-bench\"") || text.starts_with("exchange,ring_bits,bytes,") ||
            format_of(file) == "silosum-predictions";
 }
 

@@ -76,6 +76,48 @@ class Help(unittest.TestCase):
             self.assertIn(nearest, result.err)
 
 
+class Bench(harness.EndToEnd):
+    def test_lines_go_to_files_and_no_word_is_wrong(self):
+        options = ["--sizes", "4K:64K:x4,1001p", "--ring", "32,64", "--repetitions", "2"]
+        result = harness.run(["bench", *options, "--json", "bench.json", "--csv", "bench.csv"], ranks=4, cwd=self.folder)
+        self.assertEqual(result.code, 0, str(result))
+        self.assertIn("4 ranks on 1 machine", result.out)
+        with open(f"{self.folder}/bench.json") as file:
+            document = json.load(file)
+        self.assertEqual((document["format"], document["version"]), ("silosum-bench", 1))
+        lines = document["lines"]
+        self.assertEqual(len(lines), 4 * 7)
+        self.assertEqual([line["bytes"] for line in lines[::7]], [4096, 16384, 65536, 4004])
+        for line in lines:
+            self.assertEqual(line.get("wrong_words", 0), 0)
+            self.assertAlmostEqual(line["bus_bandwidth"], line["algorithm_bandwidth"] * 2 * 3 / 4)
+        with open(f"{self.folder}/bench.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual([row["exchange"] for row in rows], [line["exchange"] for line in lines])
+        self.assertEqual({row["valid"] for row in rows}, {"false"}, "two repetitions tell nothing")
+
+    def test_wrong_options_are_told_before_anything_is_timed(self):
+        for options, text in (
+            (["--sizes", "5Q"], '--sizes: "5Q" must be a number'),
+            (["--sizes", "4M:1M:x2"], "ends below where it begins"),
+            (["--sizes", "1M:4M"], "FROM:TO:xFACTOR"),
+            (["--exchange", "exakt"], '"exakt"; did you mean "exact"?'),
+            (["--exchange", "secure"], "three silos or more"),
+            (["--ring", "16"], "must be 32 or 64"),
+            (["--dropouts", "2"], "from 0 to 0.9"),
+            (["--size", "1M"], "--sizes"),
+            (["--json", "."], "is no file"),
+        ):
+            result = harness.run(["bench", *options], ranks=2, cwd=self.folder)
+            self.assertEqual(result.code, 2, str(result))
+            self.assertIn(text, result.err)
+
+    def test_a_vector_without_room_is_left_out(self):
+        result = harness.run(["bench", "--sizes", "900G,1K", "--repetitions", "1"], cwd=self.folder)
+        self.assertEqual(result.code, 0, str(result))
+        self.assertRegex(result.out, r"left out: needs some \S+ GiB a rank, where \S+ GiB are free")
+
+
 class Journeys(harness.EndToEnd):
     def verb(self, *arguments, code=0):
         result = harness.run(arguments)

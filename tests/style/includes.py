@@ -18,7 +18,7 @@ LEVELS = [
     ["round"],
     ["algorithms", "aggregation", "compression", "privacy"],
     ["exchange"],
-    ["federation"],
+    ["federation", "benchmark"],
     ["observe"],
     ["config"],
     ["commands"],

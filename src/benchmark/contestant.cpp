@@ -1,0 +1,270 @@
+#include "benchmark/contestant.hpp"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "base/process.hpp"
+#include "comm/collectives.hpp"
+#include "exchange/exact_sum.hpp"
+#include "exchange/secure_sum.hpp"
+
+namespace silosum {
+
+namespace {
+
+// Small integers, known without having been there. The sum of any silos lies far within the range.
+struct Given {
+    static constexpr float quantum = 0x1p-20F;
+    static constexpr double range = 0x1p-8;
+    static std::int64_t of_all(std::size_t i) { return static_cast<std::int64_t>(i * 2654435761U % 2001) - 1000; }
+    static std::int64_t of_each(std::size_t i) { return static_cast<std::int64_t>(i / 8 % 5) - 2; }
+    static std::int64_t times(std::uint32_t silo) { return silo % 512; }
+};
+
+void fill(std::span<float> values, std::uint32_t silo, float base) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        values[i] = base + static_cast<float>(Given::of_all(i) + Given::times(silo) * Given::of_each(i)) * Given::quantum;
+    }
+}
+
+// Ranks set out together: after a meeting that leaves cores to others, one that spins.
+double set_out(const Communicator& communicator) {
+    barrier(communicator);
+    mpi_check(MPI_Barrier(communicator.handle()));
+    return wall_seconds();
+}
+
+void all_reduce_floats(const Communicator& communicator, const float* sent, Buffer<float>& received) {
+    for (std::size_t first = 0; first < received.size(); first += communicator.largest_count()) {
+        const auto n = static_cast<int>(std::min(communicator.largest_count(), received.size() - first));
+        mpi_check(MPI_Allreduce(sent == nullptr ? MPI_IN_PLACE : sent + first, received.data() + first, n, MPI_FLOAT, MPI_SUM,
+                                communicator.handle()));
+    }
+}
+
+// Open MPI allocates a temporary vector in each MPI_Allreduce; where freed memory is kept, that costs no page faults.
+class KeptMemory {
+public:
+    KeptMemory() {
+        mallopt(M_MMAP_MAX, 0);
+        mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+    }
+    ~KeptMemory() {
+        mallopt(M_MMAP_MAX, 65536);  // the defaults of glibc
+        mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+        malloc_trim(0);
+    }
+    KeptMemory(const KeptMemory&) = delete;
+    KeptMemory& operator=(const KeptMemory&) = delete;
+};
+
+// What everybody compares with: it adds up, and does no more.
+class AllReduce : public Contestant {
+public:
+    AllReduce(const Communicator& communicator, BenchmarkVectors& vectors, bool keeps_memory)
+        : communicator_(communicator), vectors_(vectors), keeps_memory_(keeps_memory) {}
+    [[nodiscard]] double run() override {
+        std::optional<KeptMemory> kept;
+        if (keeps_memory_) {
+            kept.emplace();
+            all_reduce_floats(communicator_, vectors_.sent.data(), vectors_.received);  // there is memory to keep afterwards
+        }
+        const double start = set_out(communicator_);
+        all_reduce_floats(communicator_, vectors_.sent.data(), vectors_.received);
+        return wall_seconds() - start;
+    }
+    [[nodiscard]] bool knows_its_sum() const override { return false; }
+
+private:
+    const Communicator& communicator_;
+    BenchmarkVectors& vectors_;
+    bool keeps_memory_;
+};
+
+// A round of FedAvg in float32, as it is done where the order of the sum does not matter: weighted updates, their sum, a step of the model.
+class FloatRound : public Contestant {
+public:
+    FloatRound(const Communicator& communicator, BenchmarkVectors& vectors)
+        : communicator_(communicator), vectors_(vectors), global_(vectors.sent.size()) {}
+    [[nodiscard]] double run() override {
+        constexpr float weight = 600;
+        const double start = set_out(communicator_);
+        const float* const local = vectors_.sent.data();
+        float* const update = vectors_.received.data();
+        for (std::size_t i = 0; i < global_.size(); ++i) update[i] = weight * (local[i] - global_[i]);
+        all_reduce_floats(communicator_, nullptr, vectors_.received);
+        const float share = 1 / (weight * static_cast<float>(communicator_.size()));
+        for (std::size_t i = 0; i < global_.size(); ++i) global_[i] += share * update[i];
+        return wall_seconds() - start;
+    }
+    [[nodiscard]] bool knows_its_sum() const override { return false; }
+
+private:
+    const Communicator& communicator_;
+    BenchmarkVectors& vectors_;
+    Buffer<float> global_;
+};
+
+// Our own, from the silos' models to the published one.
+class ExchangedRound : public Contestant {
+public:
+    ExchangedRound(const Communicator& communicator, const BenchmarkSetting& setting, BenchmarkVectors& vectors, bool is_secure)
+        : communicator_(communicator), vectors_(vectors), setup_(setup(communicator, setting)) {
+        const ExchangeConfig config = config_of(setting, is_secure);
+        if (is_secure) {
+            group_ = std::make_unique<SecureGroup>(communicator, config, setup_.names, setup_.hosted);
+            exchange_ = std::make_unique<SecureSum>(communicator, config, setup_, *group_);
+        } else {
+            exchange_ = std::make_unique<ExactSum>(communicator, config, setup_);
+        }
+        Layout layout;
+        layout.add("weight", {setting.parameters});
+        global_ = exchange_->make_model(std::move(layout));
+        if (communicator.rank() == 0) std::ranges::fill(global_.values, base_of(round_.number));
+        exchange_->publish_first(global_);
+        round_.total = std::numeric_limits<std::uint64_t>::max();
+        for (std::uint32_t silo = 0; silo < setting.silos; ++silo) round_.participants.push_back(silo);
+        first_member_ = is_secure ? leavers_of(setting) : 0;
+    }
+
+    [[nodiscard]] double run() override {
+        const float base = base_of(round_.number);
+        const std::uint32_t first = setup_.hosted.empty() ? 0 : setup_.hosted.front();
+        fill(vectors_.sent.span(), first, base);
+        double start = set_out(communicator_);
+        double seconds = 0;
+        exchange_->begin(round_);
+        for (const std::uint32_t silo : setup_.hosted) {
+            if (silo != first) {  // virtual silos take turns in one buffer, which costs no silo of its own anything
+                seconds += wall_seconds() - start;
+                fill(vectors_.sent.span(), silo, base);
+                start = wall_seconds();
+            }
+            exchange_->add({.silo = silo, .weight = 1, .local = vectors_.sent.span(), .global = global_.values.span(), .numbers = {}});
+        }
+        const Aggregate sum = exchange_->finish(round_);
+        seconds += wall_seconds() - start;
+        check_mean(sum);
+        const float next = base_of(round_.number + 1);
+        std::ranges::fill(exchange_->slice_of(global_), next);
+        start = set_out(communicator_);
+        exchange_->publish(global_);
+        seconds += wall_seconds() - start;
+        wrong_ += static_cast<std::uint64_t>(std::ranges::count_if(global_.values, [next](float value) { return value != next; }));
+        ++round_.number;
+        return seconds;
+    }
+    [[nodiscard]] std::uint64_t wrong_words() const override { return wrong_; }
+    [[nodiscard]] const std::map<std::string, PhaseTime>& phases() const override { return exchange_->clock().phases(); }
+    [[nodiscard]] std::string graph() const override {
+        if (!group_) return "";
+        const std::uint32_t neighbours = group_->plan().neighbours;
+        return fmt::format("{}, {}", neighbours + 1 == setup_.names.size() ? "complete" : "harary", neighbours);
+    }
+
+private:
+    // Exact sums of base and update in float32 need bases below 8. Every round has another model: one on the same would be looked up in the
+    // ledgers.
+    static float base_of(std::uint64_t round) { return static_cast<float>(round) * 0x1p-10F; }
+    static std::uint32_t leavers_of(const BenchmarkSetting& setting) {
+        return static_cast<std::uint32_t>(setting.dropouts * setting.silos);
+    }
+
+    static ExchangeSetup setup(const Communicator& communicator, const BenchmarkSetting& setting) {
+        ExchangeSetup setup{.parameters = setting.parameters, .hosted = {}, .silos_per_round = setting.silos};
+        for (std::uint32_t silo = 0; silo < setting.silos; ++silo) {
+            setup.names.push_back(std::to_string(silo));
+            if (static_cast<int>(silo) % communicator.size() == communicator.rank()) setup.hosted.push_back(silo);
+        }
+        return setup;
+    }
+    static ExchangeConfig config_of(const BenchmarkSetting& setting, bool is_secure) {
+        Options defaults;
+        ExchangeConfig config;
+        config.add_to(defaults);
+        config.ring_bits = setting.ring_bits;
+        config.range = "fixed";
+        config.range_value = Given::range;
+        config.weights = "uniform";
+        config.transport = setting.transport;
+        config.chunk_kib = setting.chunk_kib;
+        config.secure = is_secure;
+        config.identities = "throwaway";
+        config.graph = setting.graph;
+        config.cipher = setting.cipher;
+        config.integrity = setting.integrity;
+        config.corrupt = 0.05;
+        config.dropouts = std::max(0.05, setting.dropouts);
+        for (std::uint64_t round = 1; is_secure && round <= setting.most_rounds; ++round) {
+            for (std::uint32_t silo = 0; silo < leavers_of(setting); ++silo) {
+                config.rehearse_leaving.push_back(fmt::format("{}:{}:entry", round, silo));
+            }
+        }
+        return config;
+    }
+
+    // The mean is one division of an exact number: no other bits will do.
+    void check_mean(const Aggregate& sum) {
+        std::int64_t members = 0;
+        std::int64_t times = 0;
+        for (std::uint32_t silo = first_member_; silo < setup_.names.size(); ++silo) {
+            ++members;
+            times += Given::times(silo);
+        }
+        for (std::size_t i = 0; i < sum.mean.size(); ++i) {
+            const std::size_t at = sum.begin + i;
+            const auto integer = static_cast<double>(members * Given::of_all(at) + times * Given::of_each(at));
+            if (sum.mean[i] != integer * Given::quantum / static_cast<double>(members)) ++wrong_;
+        }
+    }
+
+    const Communicator& communicator_;
+    BenchmarkVectors& vectors_;
+    ExchangeSetup setup_;
+    std::unique_ptr<SecureGroup> group_;
+    std::unique_ptr<Exchange> exchange_;
+    Parameters global_;
+    Round round_;
+    std::uint32_t first_member_ = 0;
+    std::uint64_t wrong_ = 0;
+};
+
+}  // namespace
+
+const std::map<std::string, PhaseTime>& Contestant::phases() const {
+    static const std::map<std::string, PhaseTime> none;
+    return none;
+}
+
+const std::vector<ContestantRow>& contestant_list() {
+    static const std::vector<ContestantRow> rows{
+        {"allreduce", "MPI_Allreduce of float32, which hides nothing and rounds", false, false,
+         [](const Communicator& c, const BenchmarkSetting&, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
+             return std::make_unique<AllReduce>(c, v, false);
+         }},
+        {"allreduce-kept", "the same where freed memory is kept, as glibc can be told to (MALLOC_MMAP_MAX_=0)", false, false,
+         [](const Communicator& c, const BenchmarkSetting&, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
+             return std::make_unique<AllReduce>(c, v, true);
+         }},
+        {"float", "a round in float32: weighted updates, MPI_Allreduce, the new model", false, false,
+         [](const Communicator& c, const BenchmarkSetting&, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
+             return std::make_unique<FloatRound>(c, v);
+         }},
+        {"exact", "the exact sum, from the silos' models to the published one", true, false,
+         [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
+             return std::make_unique<ExchangedRound>(c, s, v, false);
+         }},
+        {"secure", "the same under masks, with the hash of the published model", true, true,
+         [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
+             return std::make_unique<ExchangedRound>(c, s, v, true);
+         }},
+    };
+    return rows;
+}
+
+}  // namespace silosum

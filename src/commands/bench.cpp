@@ -1,0 +1,313 @@
+#include "commands/bench.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "base/version.hpp"
+#include "benchmark/race.hpp"
+#include "comm/agreement.hpp"
+#include "comm/collectives.hpp"
+#include "commands/mpi_job.hpp"
+#include "commands/output_file.hpp"
+#include "commands/verb_options.hpp"
+#include "io/atomic_file.hpp"
+#include "kernels/isa.hpp"
+
+namespace silosum {
+
+namespace po = boost::program_options;
+
+namespace {
+
+constexpr const char* usage =
+    "Times aggregation over the ranks beside one MPI_Allreduce of float32 on the same buffers, all ways in turn.\n\n"
+    "  mpirun -np 4 silosum bench --exchange exact,secure --sizes 1M:256M:x4 --json bench.json\n"
+    "  srun --mpi=pmix silosum bench --silos 256 --dropouts 0.05\n\n";
+
+struct Sweep {
+    std::vector<std::string> exchanges;
+    std::vector<std::uint64_t> rings;
+    std::vector<std::size_t> parameters;
+    std::vector<std::uint32_t> silos;
+    std::vector<std::string> graphs;
+    std::vector<double> dropouts;
+};
+
+template <class Number>
+Number number_in(const std::string& option, const std::string& text, double least, double most) {
+    Number value{};
+    const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool is_number = result.ec == std::errc() && result.ptr == text.data() + text.size();
+    require(is_number && static_cast<double>(value) >= least && static_cast<double>(value) <= most,
+            "{}: \"{}\" must be a number from {} to {}", option, text, least, most);
+    return value;
+}
+
+// "16M" as bytes of float32, or "1663370p" as parameters.
+std::size_t parameters_of(const std::string& text) {
+    const std::string suffixes = "KMG";
+    const char last = text.empty() ? '\0' : text.back();
+    const auto power = suffixes.find(last);
+    const bool has_suffix = last == 'p' || power != std::string::npos;
+    const auto number =
+        number_in<std::uint64_t>("--sizes", has_suffix ? text.substr(0, text.size() - 1) : text, 1, static_cast<double>(1ULL << 42));
+    if (last == 'p') return number;
+    const std::uint64_t bytes = power == std::string::npos ? number : number << (10 * (power + 1));
+    require(bytes >= sizeof(float), "--sizes: {} bytes hold no float32", bytes);
+    return bytes / sizeof(float);
+}
+
+// "1M:64M:x4" as 1M, 4M, 16M, 64M.
+void add_sizes(const std::string& text, std::vector<std::size_t>& sizes) {
+    const auto parts = split(text, ':');
+    if (parts.size() == 1) return sizes.push_back(parameters_of(text));
+    require(parts.size() == 3 && parts[2].starts_with("x"), "--sizes: \"{}\" must be a size, or FROM:TO:xFACTOR such as 1M:64M:x4", text);
+    const auto factor = number_in<std::uint64_t>("--sizes", parts[2].substr(1), 2, 1024);
+    const std::size_t last = parameters_of(parts[1]);
+    std::size_t size = parameters_of(parts[0]);
+    require(size <= last, "--sizes: \"{}\" ends below where it begins", text);
+    for (; size <= last; size *= factor) sizes.push_back(size);
+}
+
+std::string size_text(double bytes) {
+    for (const auto& [unit, name] : {std::pair(0x1p30, "GiB"), std::pair(0x1p20, "MiB"), std::pair(0x1p10, "KiB")}) {
+        if (bytes >= unit) return fmt::format("{:.3g} {}", bytes / unit, name);
+    }
+    return fmt::format("{:.0f} B", bytes);
+}
+
+void print_head() {
+    fmt::print("{:<16}{:>4}{:>10}{:>12}{:>7}  {:<15}{:>6}{:>5}{:>11}{:>11}{:>11}{:>9}{:>9}{:>8}{:>10}{:>9}\n", "exchange", "ring", "size",
+               "parameters", "silos", "graph", "leave", "reps", "min ms", "median ms", "p99 ms", "alg GB/s", "bus GB/s", "ratio", "extra",
+               "wrong");
+}
+
+void print_line(const BenchmarkLine& line, int ranks, bool with_phases) {
+    const bool is_ours = line.ring_bits != 0;
+    fmt::print("{:<16}{:>4}{:>10}{:>12}{:>7}  {:<15}{:>6}", line.exchange, is_ours ? std::to_string(line.ring_bits) : "",
+               size_text(line.bytes()), line.setting.parameters, is_ours ? line.setting.silos : static_cast<std::uint32_t>(ranks),
+               line.graph, line.graph.empty() ? "" : fmt::format("{:.0f} %", 100 * line.setting.dropouts));
+    if (line.repetitions > 0) {
+        fmt::print("{:>5}{:>11.3f}{:>11.3f}{:>11.3f}{:>9.2f}{:>9.2f}{:>7.2f}x{:>10}{:>9}", line.repetitions, 1e3 * line.least_s,
+                   1e3 * line.median_s, 1e3 * line.p99_s, 1e-9 * line.algorithm_bandwidth(), 1e-9 * line.bus_bandwidth(ranks),
+                   line.of_allreduce, size_text(static_cast<double>(line.extra_bytes)),
+                   line.knows_its_sum ? std::to_string(line.wrong_words) : "-");
+    }
+    fmt::print("{}{}\n", line.note.empty() ? "" : "  ", line.note);
+    if (!with_phases || line.phases.empty()) return;
+    std::string text;
+    for (const auto& [phase, seconds] : line.phases) text += fmt::format("  {} {:.3f}", phase, 1e3 * seconds);
+    fmt::print("                ms of CPU over the cores:{}\n", text);
+}
+
+std::string csv_of(const nlohmann::json& lines) {
+    const std::vector<std::string> columns{
+        "exchange",      "ring_bits",    "bytes",       "parameters",  "ranks",    "silos", "graph",
+        "dropouts",      "chunk_kib",    "repetitions", "min_s",       "median_s", "p99_s", "algorithm_bandwidth",
+        "bus_bandwidth", "of_allreduce", "extra_bytes", "wrong_words", "valid",    "note"};
+    std::string text = join(columns, ",") + "\n";
+    for (const auto& line : lines) {
+        std::vector<std::string> fields;
+        for (const auto& column : columns) {
+            std::string field = !line.contains(column)     ? ""
+                                : line[column].is_string() ? line[column].get<std::string>()
+                                                           : line[column].dump();
+            if (field.find_first_of(",\"\n") != std::string::npos) field = nlohmann::json(field).dump();
+            fields.push_back(field);
+        }
+        text += join(fields, ",") + "\n";
+    }
+    return text;
+}
+
+class Bench {
+public:
+    Bench(const Communicator& world, const Sweep& sweep, const BenchmarkSetting& setting, const RaceRules& rules, bool with_phases)
+        : world_(world), load_(world), sweep_(sweep), setting_(setting), rules_(rules), with_phases_(with_phases) {}
+
+    void run() {
+        if (leads()) {
+            fmt::print("silosum {}, {}; {}\n", version, kernels::to_string(kernels::best_isa()), load_.placement());
+            print_head();
+        }
+        for (const std::size_t parameters : sweep_.parameters) {
+            for (const std::uint32_t silos : sweep_.silos) {
+                for (const auto& graph : sweep_.graphs) {
+                    for (const double dropouts : sweep_.dropouts) {
+                        setting_.parameters = parameters;
+                        setting_.silos = silos;
+                        setting_.graph = graph;
+                        setting_.dropouts = dropouts;
+                        measure();
+                    }
+                }
+            }
+        }
+    }
+    [[nodiscard]] nlohmann::json result() const {
+        return {{"format", "silosum-bench"},
+                {"version", 1},
+                {"program", version},
+                {"instructions", kernels::to_string(kernels::best_isa())},
+                {"placement", load_.placement()},
+                {"lines", lines_}};
+    }
+    [[nodiscard]] bool has_wrong_words() const { return wrong_words_ > 0; }
+
+private:
+    [[nodiscard]] bool leads() const { return world_.rank() == 0; }
+
+    void measure() {
+        const std::uint64_t needed = bytes_of_race(setting_, world_.size(), sweep_.exchanges.size() * sweep_.rings.size());
+        std::vector<std::uint64_t> there{load_.free_bytes_each()};
+        all_reduce_min(world_, std::span<std::uint64_t>(there));
+        std::vector<BenchmarkLine> lines;
+        if (there[0] != 0 && needed > there[0]) {
+            lines.push_back({.exchange = "-", .setting = setting_});
+            lines.back().note = fmt::format("left out: needs some {} a rank, where {} are free", size_text(static_cast<double>(needed)),
+                                            size_text(static_cast<double>(there[0])));
+            lines.back().is_valid = false;
+        } else {
+            lines = race(world_, load_, sweep_.exchanges, sweep_.rings, setting_, rules_);
+        }
+        for (const auto& line : lines) {
+            wrong_words_ += line.wrong_words;
+            lines_.push_back(line.to_json(world_.size()));
+            if (leads()) print_line(line, world_.size(), with_phases_);
+        }
+        if (leads()) std::fflush(stdout);
+    }
+
+    const Communicator& world_;
+    MachineLoad load_;
+    Sweep sweep_;
+    BenchmarkSetting setting_;
+    RaceRules rules_;
+    bool with_phases_;
+    nlohmann::json lines_ = nlohmann::json::array();
+    std::uint64_t wrong_words_ = 0;
+};
+
+struct Command {
+    std::string exchanges, rings, sizes, silos, graphs, dropouts, cipher, integrity, transport, json, csv;
+    std::uint64_t chunk_kib = 0;
+    RaceRules rules;
+    po::options_description options{"Options"};
+
+    Command() {
+        std::string ways = "what to time, of";
+        for (const auto& row : contestant_list()) ways += fmt::format(" {} ({});", row.name, row.help);
+        ways.back() = '.';
+        ways += " The first is always there";
+        const BenchmarkSetting setting;
+        options.add_options()("exchange", po::value(&exchanges)->default_value("allreduce-kept,float,exact,secure"), ways.c_str())(
+            "ring", po::value(&rings)->default_value("32"), "bits of a word: 32, 64 or 32,64")(
+            "sizes", po::value(&sizes)->default_value("1M:64M:x4"),
+            "sizes of the vector in bytes of float32 (K, M, G) or parameters (25000000p), each alone or as FROM:TO:xFACTOR")(
+            "silos", po::value(&silos), "silos, in turn over the ranks; default: one a rank")(
+            "graph", po::value(&graphs)->default_value("auto"), "who masks with whom in secure sums: auto, complete, harary")(
+            "dropouts", po::value(&dropouts)->default_value("0"), "share of silos that leave secure sums before they enter")(
+            "cipher", po::value(&cipher)->default_value(setting.cipher), "aes128-ctr or chacha20")(
+            "integrity", po::value(&integrity)->default_value(setting.integrity), "none or tags")(
+            "transport", po::value(&transport)->default_value(setting.transport), "auto, shared or messages")(
+            "chunk-kib", po::value(&chunk_kib)->default_value(setting.chunk_kib), "KiB that a rank sends to all others in one step")(
+            "repetitions", po::value(&rules.most_repetitions)->default_value(rules.most_repetitions),
+            "the most repetitions; fewer where all medians are known to 3 %")(
+            "seconds", po::value(&rules.seconds)->default_value(rules.seconds), "about how long to repeat one setting")(
+            "phases", "show the phases of our sums")("json", po::value(&json), "file for the lines as JSON")(
+            "csv", po::value(&csv), "file for the lines as a table")("help", "this text");
+    }
+
+    [[nodiscard]] Sweep sweep(int ranks, bool chose_exchanges) const {
+        Sweep sweep;
+        std::vector<std::string> known;
+        for (const auto& row : contestant_list()) known.push_back(row.name);
+        for (const auto& word : comma_list(exchanges)) {
+            if (std::ranges::find(known, word) == known.end()) throw UsageError(unknown_name("--exchange", word, known));
+            sweep.exchanges.push_back(word);
+        }
+        for (const auto& word : comma_list(rings)) {
+            require(word == "32" || word == "64", "--ring: \"{}\" must be 32 or 64", word);
+            sweep.rings.push_back(word == "32" ? 32 : 64);
+        }
+        for (const auto& word : comma_list(sizes)) add_sizes(word, sweep.parameters);
+        for (const auto& word : comma_list(silos)) sweep.silos.push_back(number_in<std::uint32_t>("--silos", word, 1, 1 << 18));
+        if (sweep.silos.empty()) sweep.silos.push_back(static_cast<std::uint32_t>(ranks));
+        for (const auto& word : comma_list(graphs)) {
+            one_of("--graph", word, {"auto", "complete", "harary"});
+            sweep.graphs.push_back(word);
+        }
+        for (const auto& word : comma_list(dropouts)) sweep.dropouts.push_back(number_in<double>("--dropouts", word, 0, 0.9));
+        one_of("--cipher", cipher, {"aes128-ctr", "chacha20"});
+        one_of("--integrity", integrity, {"none", "tags"});
+        one_of("--transport", transport, {"auto", "shared", "messages"});
+        require(chunk_kib >= 1 && chunk_kib <= 1 << 20, "--chunk-kib {}: must be from 1 to 1048576", chunk_kib);
+        require(rules.most_repetitions >= 1 && rules.most_repetitions <= 4096, "--repetitions {}: must be from 1 to 4096",
+                rules.most_repetitions);
+        require(rules.seconds > 0, "--seconds {}: must be above 0", rules.seconds);
+        for (const auto& [list, option] : {std::pair(sweep.exchanges.empty(), "--exchange"), std::pair(sweep.rings.empty(), "--ring"),
+                                           std::pair(sweep.parameters.empty(), "--sizes"), std::pair(sweep.graphs.empty(), "--graph"),
+                                           std::pair(sweep.dropouts.empty(), "--dropouts")}) {
+            require(!list, "{} names nothing", option);
+        }
+        const auto secure = std::ranges::find(sweep.exchanges, "secure");
+        const bool is_too_few = *std::ranges::min_element(sweep.silos) < 3;
+        require(!chose_exchanges || secure == sweep.exchanges.end() || !is_too_few,
+                "--exchange secure: a secure sum needs three silos or more; start more ranks or give --silos");
+        if (secure != sweep.exchanges.end() && is_too_few) sweep.exchanges.erase(secure);
+        return sweep;
+    }
+
+private:
+    static void one_of(const std::string& option, const std::string& word, const std::vector<std::string>& known) {
+        if (std::ranges::find(known, word) == known.end()) throw UsageError(unknown_name(option, word, known));
+    }
+};
+
+int bench(const Communicator& world, const Command& command, bool chose_exchanges, bool with_phases) {
+    BenchmarkSetting setting{.cipher = command.cipher,
+                             .integrity = command.integrity,
+                             .transport = command.transport,
+                             .chunk_kib = command.chunk_kib,
+                             .most_rounds = command.rules.most_repetitions + 1};
+    std::optional<Sweep> sweep;
+    succeed_on_first(world, [&] {
+        for (const auto& file : {command.json, command.csv}) {
+            if (!file.empty()) check_output(file, {});
+        }
+        sweep = command.sweep(world.size(), chose_exchanges);
+    });
+    if (!sweep) sweep = command.sweep(world.size(), chose_exchanges);
+    Bench bench(world, *sweep, setting, command.rules, with_phases);
+    bench.run();
+    succeed_on_first(world, [&] {
+        const auto result = bench.result();
+        if (!command.json.empty()) write_file_atomically(command.json, result.dump(1) + "\n");
+        if (!command.csv.empty()) write_file_atomically(command.csv, csv_of(result["lines"]));
+    });
+    if (!bench.has_wrong_words()) return static_cast<int>(ExitCode::done);
+    if (world.rank() == 0) fmt::print(stderr, "silosum: there are wrong words: this machine, its MPI or this program adds up wrongly\n");
+    return static_cast<int>(ExitCode::runtime);
+}
+
+}  // namespace
+
+int run_bench(const std::vector<std::string>& arguments) {
+    Command command;
+    const po::variables_map given = read_verb_options(arguments, command.options);
+    if (given.contains("help")) {
+        fmt::print("{}{}", usage, fmt::streamed(command.options));
+        return static_cast<int>(ExitCode::done);
+    }
+    return in_mpi_job(
+        [&](const Communicator& world) { return bench(world, command, !given["exchange"].defaulted(), given.contains("phases")); });
+}
+
+}  // namespace silosum

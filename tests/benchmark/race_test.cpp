@@ -1,0 +1,65 @@
+// Every way of adding up that the benchmark times gives the sums that it should, whoever hosts the silos.
+#include "benchmark/race.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "comm/collectives.hpp"
+
+namespace silosum {
+namespace {
+
+using testing::HasSubstr;
+
+const std::vector<std::string> all_rows{"allreduce-kept", "float", "exact", "secure"};
+
+class RaceTest : public testing::Test {
+protected:
+    [[nodiscard]] std::vector<BenchmarkLine> lines_of(const BenchmarkSetting& setting, std::uint64_t repetitions = 2) {
+        MachineLoad load(world);
+        return race(world, load, all_rows, {32, 64}, setting, {.most_repetitions = repetitions});
+    }
+
+    Communicator world = Communicator::world();
+};
+
+TEST_F(RaceTest, NoWordIsWrong) {
+    for (const std::uint32_t silos : {3U, 5U, 9U}) {
+        for (const double dropouts : {0.0, 0.25}) {
+            for (const char* const transport : {"shared", "messages"}) {
+                if (silos == 3 && dropouts > 0) continue;
+                const auto lines = lines_of({.parameters = 10007, .silos = silos, .dropouts = dropouts, .transport = transport});
+                ASSERT_EQ(lines.size(), 7);
+                for (const auto& line : lines) {
+                    SCOPED_TRACE(line.exchange);
+                    EXPECT_EQ(line.wrong_words, 0);
+                    EXPECT_EQ(line.repetitions, 2) << line.note;
+                    EXPECT_EQ(line.knows_its_sum, line.ring_bits != 0);
+                    EXPECT_GT(line.median_s, 0);
+                    EXPECT_LE(line.least_s, line.median_s);
+                    EXPECT_THAT(line.note, HasSubstr("not valid")) << "of two repetitions";
+                }
+                EXPECT_EQ(lines.front().of_allreduce, 1);
+                EXPECT_THAT(lines.back().phases, testing::Contains(testing::Key("mask")));
+            }
+        }
+    }
+}
+
+TEST_F(RaceTest, AllRanksHaveTheSameLines) {
+    for (const auto& line : lines_of({.parameters = 1000, .silos = 4}, 6)) {
+        const std::string mine = line.to_json(world.size()).dump();
+        EXPECT_EQ(all_gather_text(world, mine).front(), mine);
+    }
+}
+
+TEST_F(RaceTest, AWayThatCannotBeIsALineOfItsOwn) {
+    const auto lines = lines_of({.parameters = 1000, .silos = 2});
+    EXPECT_EQ(lines.back().repetitions, 0);
+    EXPECT_THAT(lines.back().note, HasSubstr("silos"));
+    EXPECT_FALSE(lines.back().is_valid);
+    EXPECT_EQ(lines[3].repetitions, 2) << "the others are timed";
+}
+
+}  // namespace
+}  // namespace silosum
