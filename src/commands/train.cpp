@@ -13,14 +13,17 @@
 #include "base/version.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
+#include "comm/watch.hpp"
 #include "commands/run_folder.hpp"
 #include "config/assemble.hpp"
 #include "config/needs.hpp"
 #include "io/atomic_file.hpp"
 #include "observe/compare_local.hpp"
+#include "observe/death_rehearsal.hpp"
 #include "observe/progress.hpp"
 #include "observe/recorder.hpp"
 #include "observe/round_facts.hpp"
+#include "observe/survival.hpp"
 
 namespace silosum {
 
@@ -44,6 +47,7 @@ public:
     int run() {
         if (leads()) fmt::print("silosum {}  {}\n", version, config_.run.dir);
         watch_stop_signals();
+        if (config_.run.survives()) world_.watch()->take_late_for_dead();
         succeed_on_first(world_, [&] { folder_.prepare(config_.run); });
         const auto found = find();
         const DeviceChoice device = choose_device(world_, config_.run.device, *threads_);
@@ -62,7 +66,8 @@ public:
         if (done >= config_.run.rounds || !stop_reason.empty()) return leave_trained({.rounds = done, .stop_reason = stop_reason}, initial);
         if (is_stopped_before(done + 1)) return static_cast<int>(ExitCode::stopped);
         add_writing_observers(done);
-        return finish(train(done + 1), initial);
+        prepare_for_deaths(done);
+        return train(done + 1, initial);
     }
 
 private:
@@ -134,7 +139,7 @@ private:
         return place;
     }
 
-    // Observers run in the order in which they are added. These two sets are apart because a checkpoint is restored in between.
+    // Observers run in the order in which they are added. These sets are apart because a checkpoint is restored in between.
     void add_measuring_observers() {
         Federation& fed = *assembly_.federation;
         round_facts_ = observe_with<RoundFacts>(fed);
@@ -145,11 +150,21 @@ private:
 
     void add_writing_observers(std::uint64_t done) {
         succeed_on_first(world_, [&] { folder_.write_config(config_); });
-        observe_with<Recorder>(world_, folder_.metrics(), done, assembly_.federation->sums->hides_silos());
+        recorder_ = observe_with<Recorder>(world_, folder_.metrics(), done, assembly_.federation->sums->hides_silos());
         checkpointer_ =
             observe_with<Checkpointer>(config_.checkpoint, folder_.checkpoints(), assembly_.identity, *assembly_.federation, *stopping_);
         checkpointer_->set_last_good(restored_from_);
-        observe_with<Progress>(progress_style(), done + 1);
+        progress_ = observe_with<Progress>(progress_style(), done + 1);
+    }
+
+    void prepare_for_deaths(std::uint64_t done) {
+        auto& observers = assembly_.federation->observers;
+        if (config_.run.survives()) {
+            survival_.emplace(*assembly_.federation, *stopping_, done);
+            observers.insert(observers.begin(), survival_->first_observer());
+            observers.push_back(survival_->last_observer());
+        }
+        observe_with<DeathRehearsal>(*world_.watch(), config_.run.rehearse_death, done + 1);
     }
 
     [[nodiscard]] ProgressStyle progress_style() const {
@@ -186,16 +201,95 @@ private:
         if (leads()) fmt::print("resumed after round {} from {}\n", found.round, found.folder.string());
     }
 
-    Outcome train(std::uint64_t first) {
+    int train(std::uint64_t first, const Parameters& initial) {
         try {
-            return run_synchronous(*assembly_.federation, {.number = first, .total = config_.run.rounds, .participants = {}});
+            return train_with_who_is_left(first, initial);
         } catch (const AgreedError& error) {
-            const auto& good = checkpointer_->last_good();
             const std::string what = error.what();
-            throw AgreedError(error.code(),
-                              what + (what.find('\n') == std::string::npos ? "; " : "\n") +
-                                  (good.empty() ? "no checkpoint was saved before" : "the last good checkpoint is " + good.string()));
+            throw AgreedError(error.code(), what + (what.find('\n') == std::string::npos ? "; " : "\n") + last_good());
+        } catch (const RankDied& death) {
+            throw RankDied(fmt::format("{}; {}: run again with --run.resume auto to go on", death.what(), last_good()));
         }
+    }
+
+    [[nodiscard]] std::string last_good() const {
+        const auto& good = checkpointer_->last_good();
+        return good.empty() ? "no checkpoint was saved before" : "the last good checkpoint is " + good.string();
+    }
+
+    // Whatever a death interrupts, also what is done after an earlier one, is begun again by those who are left.
+    int train_with_who_is_left(std::uint64_t first, const Parameters& initial) {
+        bool is_interrupted = false;
+        Outcome outcome{.rounds = first - 1, .stop_reason = {}};
+        for (;;) {
+            try {
+                if (is_interrupted) outcome = go_on_without_the_dead();
+                is_interrupted = false;
+                const Round next{.number = outcome.rounds + 1, .total = config_.run.rounds, .participants = {}};
+                return finish(run_synchronous(*assembly_.federation, next, outcome), initial);
+            } catch (const RankDied&) {
+                if (!survival_) throw;
+                is_interrupted = true;
+            }
+        }
+    }
+
+    // Collective over the ranks that are left. The rounds that are done, and why no other may follow.
+    Outcome go_on_without_the_dead() {
+        Federation& fed = *assembly_.federation;
+        world_ = world_.survivors();
+        const std::vector<std::uint32_t> lost = silos_of(world_.watch()->dead());
+        const std::size_t left = fed.census.silos.size() - lost.size();
+        if (left < config_.run.min_silos) {
+            throw AgreedError(ExitCode::runtime, fmt::format("{}: {} left, run.min_silos = {}", world_.watch()->text(),
+                                                             counted(left, "silo"), config_.run.min_silos));
+        }
+        succeed_on_first(world_, [&] {
+            if (!folder_.is_kept()) folder_.take_over();
+        });
+        const Standing standing = survival_->take_stock();
+        if (leads()) tell_of_deaths(standing.round + 1, lost);
+        deaths_.push_back({.round = standing.round + 1, .dead = dead_ranks()});
+        leave_out(assembly_, config_, lost);
+        if (leads()) std::copy(standing.model.begin(), standing.model.end(), fed.global.values.begin());
+        fed.exchange->publish_first(fed.global);
+        fed.exchange->set_next_range(standing.range);
+        survival_->keep_first(standing.round);
+        progress_->set_style(progress_style());
+        Outcome outcome{.rounds = standing.round, .stop_reason = standing.stop_reason};
+        if (standing.is_observed) {
+            recorder_->go_back_to(standing.round);
+        } else {
+            recorder_->go_back_to(standing.round - 1);
+            const Round round{.number = standing.round, .total = config_.run.rounds, .participants = fed.selection.choose(standing.round)};
+            outcome.stop_reason = show_to_observers(fed, round, *standing.sum);
+        }
+        return outcome;
+    }
+
+    [[nodiscard]] std::vector<int> dead_ranks() const {
+        const auto dead = world_.watch()->dead();
+        std::vector<int> ranks;
+        for (std::size_t rank = 0; rank < dead.size(); ++rank) {
+            if (dead[rank]) ranks.push_back(static_cast<int>(rank));
+        }
+        return ranks;
+    }
+
+    // Those whose ranks have died, ascending. Silos were dealt to ranks before the first death.
+    [[nodiscard]] std::vector<std::uint32_t> silos_of(const std::vector<bool>& dead) const {
+        std::vector<std::uint32_t> silos;
+        for (std::size_t id = 0; id < assembly_.federation->census.silos.size(); ++id) {
+            if (dead[static_cast<std::size_t>(host_of(id, static_cast<int>(dead.size())))]) silos.push_back(static_cast<std::uint32_t>(id));
+        }
+        return silos;
+    }
+
+    void tell_of_deaths(std::uint64_t round, const std::vector<std::uint32_t>& lost) const {
+        std::vector<std::string> names;
+        for (const std::uint32_t silo : lost) names.push_back(fmt::format("\"{}\"", assembly_.federation->census.silos[silo].name));
+        fmt::print(stderr, "silosum: warning: {}: from round {} on the run goes on with {}{}\n", world_.watch()->text(), round,
+                   ranks_text(static_cast<std::size_t>(world_.size()), 1), names.empty() ? "" : ", without " + join(names, ", "));
     }
 
     // Nothing is left to train. The model and the summary may still be missing, where the earlier start ended between the last checkpoint
@@ -229,7 +323,7 @@ private:
         save(folder_.model(), outcome.rounds);
         const bool interrupted = stopping_->was_interrupted();
         nlohmann::ordered_json summary = facts(outcome);
-        if (config_.evaluation.compare_local && !interrupted) add_comparison(summary, initial, outcome.rounds);
+        if (config_.evaluation.compare_local && !interrupted && deaths_.empty()) add_comparison(summary, initial, outcome.rounds);
         summary["peak_rank_bytes"] = peak_of_any_rank();
         succeed_on_first(world_, [&] { write_file_atomically(folder_.summary(), summary.dump(2) + "\n"); });
         if (leads()) {
@@ -245,7 +339,8 @@ private:
             if (interrupted) fmt::print("a checkpoint is saved; run again with --run.resume auto to go on\n");
             std::fflush(stdout);
         }
-        return static_cast<int>(interrupted ? ExitCode::stopped : ExitCode::done);
+        const ExitCode done = deaths_.empty() ? ExitCode::done : ExitCode::done_without_some;
+        return static_cast<int>(interrupted ? ExitCode::stopped : done);
     }
 
     [[nodiscard]] std::uint64_t peak_of_any_rank() const {
@@ -270,7 +365,11 @@ private:
                                     {"threads", config_.run.threads},
                                     {"clipped_rounds", round_facts_->clipped_rounds()},
                                     {"clipped", round_facts_->clipped()},
+                                    {"deaths", nlohmann::ordered_json::array()},
+                                    {"lost", nlohmann::ordered_json::array()},
                                     {"wall_seconds", wall_seconds() - started_}};
+        for (const auto& death : deaths_) json["deaths"].push_back({{"round", death.round}, {"dead", death.dead}});
+        for (const std::uint32_t silo : fed.lost) json["lost"].push_back(fed.census.silos[silo].name);
         for (const auto& [split, metrics] : evaluation_->latest()) json[split] = metrics.to_json(fed.census.problem.task);
         if (stopping_->state().best) {
             json["best"] = {{"round", stopping_->state().best_round}, {config_.evaluation.best_metric, *stopping_->state().best}};
@@ -314,7 +413,15 @@ private:
     Evaluation* evaluation_ = nullptr;
     Stopping* stopping_ = nullptr;
     Checkpointer* checkpointer_ = nullptr;
+    Recorder* recorder_ = nullptr;
+    Progress* progress_ = nullptr;
     std::filesystem::path restored_from_;
+    std::optional<Survival> survival_;
+    struct Death {
+        std::uint64_t round = 0;  // the first without them
+        std::vector<int> dead;    // all ranks that have died until then
+    };
+    std::vector<Death> deaths_;
 };
 
 }  // namespace
@@ -327,13 +434,19 @@ int run_train(const std::vector<std::string>& arguments) {
     require(!arguments.front().starts_with("--"), "the configuration file comes first: silosum train CONFIG [--section.key value ...]");
     int argc = 0;
     char** argv = nullptr;
-    const Session session(argc, argv);
-    const Communicator world = Communicator::world();
+    Session session(argc, argv);
+    Communicator world = Communicator::world();
+    world.watch_deaths();
+    session.keep(world.shared_watch());
+    const Watch& watch = *world.watch();
     try {
-        return Job(world, arguments).run();
+        return session.end(Job(world, arguments).run());
     } catch (const AgreedError& error) {
-        if (world.rank() == 0) fmt::print(stderr, "silosum: {}\n", error.what());
-        return static_cast<int>(error.code());
+        if (watch.is_first()) fmt::print(stderr, "silosum: {}\n", error.what());
+        return session.end(static_cast<int>(error.code()));
+    } catch (const RankDied& death) {
+        if (watch.is_first()) fmt::print(stderr, "silosum: {}\n", death.what());
+        world.abort(static_cast<int>(ExitCode::runtime));
     } catch (const Error& error) {
         fmt::print(stderr, "silosum: rank {}: {}\n", world.rank(), error.what());
         world.abort(static_cast<int>(error.code()));
