@@ -119,5 +119,58 @@ class Plain(DeadRanks):
         self.every_step(0, ["--exchange.transport", "messages"])
 
 
+class Secure(DeadRanks):
+    silos = 8
+    flags = ["--exchange.secure", "true", "--exchange.weights", "uniform", "--eval.every", 2]
+
+    def setUp(self):
+        super().setUp()
+        (self.folder / "keys").mkdir()
+        entries = []
+        for name in self.names:
+            result = harness.run(["keygen", "--silo", name, "--valid-until", "2099-12-31", "--folder", self.folder / "keys"])
+            entries.append(json.loads(result.out))
+        (self.folder / "roster.json").write_text(json.dumps({"format": "silosum-roster", "version": 1, "silos": entries}))
+
+    def renew_ledgers(self):
+        for ledger in (self.folder / "keys").glob("*.ledger"):
+            ledger.write_text(ledger.read_text().splitlines()[0] + "\n")
+
+    def audit(self):
+        """One set of silos, in all ledgers, for each model and purpose that shares were given for."""
+        sets = {}
+        for ledger in sorted((self.folder / "keys").glob("*.ledger")):
+            for line in ledger.read_text().splitlines()[1:]:
+                kind, context, *rest = line.split(" ")
+                if kind == "out":
+                    sets.setdefault(context, set()).add(rest[0])
+        self.assertTrue(sets)
+        for context, of_context in sets.items():
+            self.assertEqual(len(of_context), 1, f"two sets of silos on one model: {context} {of_context}")
+
+    def end_of(self, name, flags):
+        """Of a run with a death: "sum", "refused" or "none" where nothing died."""
+        self.renew_ledgers()
+        result, summary = self.survive(name, [*self.flags, *flags])
+        self.audit()
+        if summary is None:
+            self.assertRegex(result.err, "may have given shares|no other|refused|must be summed|were left out|only", str(result))
+            return "refused"
+        self.check_survivors(name, summary, result, ["--exchange.weights", "uniform"])
+        return "sum" if summary["deaths"] else "none"
+
+    def test_a_rank_that_dies_at_any_step_leaves_the_exact_sum_or_a_refusal(self):
+        ends = []
+        for wait in range(1, 300):
+            if wait > 2 and wait % STRIDE != 0:
+                continue
+            end = self.end_of(f"death-{wait}", ["--run.rehearse_death", f"2:1:{wait}"])
+            ends.append((wait, end))
+            if end == "none":
+                break
+        print(ends)
+        self.assertEqual({end for _, end in ends}, {"sum", "refused", "none"})
+
+
 if __name__ == "__main__":
     unittest.main()
