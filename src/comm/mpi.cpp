@@ -71,8 +71,9 @@ Session::Session(int& argc, char**& argv) {
 }
 
 Session::~Session() {
-    constexpr double grace_s = 30;  // ranks end one after the other
-    const BlockingCall blocking(watch_.get(), "MPI_Finalize", grace_s);
+    constexpr double deadline_s = 600;
+    constexpr double grace_s = 5;  // ranks end one after the other
+    const BlockingCall blocking(watch_.get(), "MPI_Finalize", deadline_s, grace_s);
     if (watch_) watch_->stop_listening();
     MPI_Finalize();
 }
@@ -147,9 +148,9 @@ Communicator Communicator::survivors() const {
 
 Communicator Communicator::duplicate() const {
     MPI_Comm handle = MPI_COMM_NULL;
-    MPI_Request request = MPI_REQUEST_NULL;
-    mpi_check(MPI_Comm_idup(handle_, &handle, &request));
-    wait(request, *this, "all ranks to come to the making of a communicator");
+    // Not MPI_Comm_idup: where Open MPI 4.1 has one that never ends, no communicator can be made any more.
+    const BlockingCall blocking(watch(), "MPI_Comm_dup", deadline_s_);
+    mpi_check(MPI_Comm_dup(handle_, &handle));
     return with_limits_of(handle, *this);
 }
 
@@ -169,14 +170,14 @@ Communicator Communicator::with_limits_of(MPI_Comm handle, const Communicator& o
 
 Communicator Communicator::split(int part) const {
     MPI_Comm handle = MPI_COMM_NULL;
-    const BlockingCall blocking(watch(), "MPI_Comm_split");
+    const BlockingCall blocking(watch(), "MPI_Comm_split", deadline_s_);
     mpi_check(MPI_Comm_split(handle_, part, rank_, &handle));
     return with_limits_of(handle, *this);
 }
 
 Communicator Communicator::split_by_machine() const {
     MPI_Comm handle = MPI_COMM_NULL;
-    const BlockingCall blocking(watch(), "MPI_Comm_split_type");
+    const BlockingCall blocking(watch(), "MPI_Comm_split_type", deadline_s_);
     mpi_check(MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &handle));
     return with_limits_of(handle, *this);
 }

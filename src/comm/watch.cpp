@@ -190,8 +190,7 @@ void Watch::agree(double deadline_s) {
         (void)has_cut_neighbour();
         hear();
         require<RuntimeError>(states_[index(rank_)] == alive,
-                              "rank {} did not answer in time, and the others have gone on without it (exchange.deadline_s sets the limit)",
-                              rank_);
+                              "it did not answer in time, and the others have gone on without it (exchange.deadline_s sets the limit)");
         if (told != states_) {
             told = states_;
             tell();
@@ -200,7 +199,7 @@ void Watch::agree(double deadline_s) {
         bool is_agreed = true;
         const bool is_late = seconds_now() - since > deadline_s;
         for (const int rank : ranks_) {
-            if (rank == rank_ || states_[index(rank)] != alive || told_[index(rank)] == states_) continue;
+            if (rank == rank_ || told[index(rank)] != alive || told_[index(rank)] == told) continue;
             is_agreed = false;
             if (is_late) states_[index(rank)] = late;
         }
@@ -224,7 +223,7 @@ MPI_Comm Watch::survivors(double deadline_s) {
     for (std::size_t r = 0; r < ranks_.size(); ++r) {
         if (states_[index(ranks_[r])] == alive) living.push_back(static_cast<int>(r));
     }
-    const BlockingCall blocking(this, "the making of a communicator of those who are left");
+    const BlockingCall blocking(this, "the making of a communicator of those who are left", deadline_s);
     const MPI_Comm made = survivors_of(own_.handle(), living);
     move_to(made);
     return made;
@@ -262,26 +261,30 @@ void Watch::move_to(MPI_Comm survivors) {
     listen();
 }
 
-BlockingCall::BlockingCall(Watch* watch, const char* call, double grace_s) {
-    if (watch == nullptr || !watch->lifelines_) return;
+BlockingCall::BlockingCall(Watch* watch, const char* call, double deadline_s, double grace_s) {
+    if (watch == nullptr) return;
+    Lifelines* const lines = watch->lifelines_ ? &*watch->lifelines_ : nullptr;
     std::vector<int> watched;
-    for (const int rank : watch->lifelines_->neighbours()) {
+    for (const int rank : lines == nullptr ? std::vector<int>() : lines->neighbours()) {
         if (watch->is_member(rank) && watch->states_[index(rank)] == Watch::alive) watched.push_back(rank);
     }
-    observer_ = std::jthread([&lines = *watch->lifelines_, watched, call, grace_s](const std::stop_token& done) {
+    observer_ = std::jthread([=](const std::stop_token& done) {
+        const auto end = [call](const std::string& why) {
+            // Nothing in order: the thread that is in the call holds what that would need.
+            std::fputs(fmt::format("silosum: {} during {}, which waits for all: this rank ends too\n", why, call).c_str(), stderr);
+            _exit(static_cast<int>(ExitCode::runtime));
+        };
+        const double start = seconds_now();
         double death = 0;
         std::mutex alone;
         std::condition_variable_any wake;
         std::unique_lock lock(alone);
         while (!wake.wait_for(lock, done, std::chrono::milliseconds(20), [&] { return done.stop_requested(); })) {
-            const auto dead = std::find_if(watched.begin(), watched.end(), [&](int rank) { return lines.is_cut(rank); });
+            if (seconds_now() - start > deadline_s) end(fmt::format("{:g} s have passed", deadline_s));
+            const auto dead = std::find_if(watched.begin(), watched.end(), [&](int rank) { return lines->is_cut(rank); });
             if (dead == watched.end()) continue;
             if (death == 0) death = seconds_now();
-            if (seconds_now() - death < grace_s) continue;
-            // The thread that is in the call holds what an orderly end would need.
-            std::fputs(fmt::format("silosum: rank {} has died during {}, which waits for it: this rank ends too\n", *dead, call).c_str(),
-                       stderr);
-            _exit(static_cast<int>(ExitCode::runtime));
+            if (seconds_now() - death > grace_s) end(fmt::format("rank {} has died", *dead));
         }
     });
 }

@@ -86,11 +86,12 @@ private:
     std::size_t waits_left_ = 0;
 };
 
-/// While it is there, this rank is in a call of MPI that cannot be given up. Where another rank dies then, the program ends soon.
+/// While it is there, this rank is in a call of MPI that cannot be given up. Where another rank of this machine dies then, and the call
+/// does not return all the same, the program ends soon; otherwise at the deadline.
 class BlockingCall {
 public:
     /// watch may be null: nothing is watched then.
-    BlockingCall(Watch* watch, const char* call, double grace_s = 5);
+    BlockingCall(Watch* watch, const char* call, double deadline_s, double grace_s = 3);
     ~BlockingCall() = default;
     BlockingCall(const BlockingCall&) = delete;
     BlockingCall& operator=(const BlockingCall&) = delete;

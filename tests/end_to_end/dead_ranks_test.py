@@ -5,7 +5,6 @@ SILOSUM_DEATHS: how many deaths at random moments each kind of run gets (3); eve
 
 import json
 import os
-import pathlib
 import random
 import shutil
 import signal
@@ -43,11 +42,6 @@ every = 2
 """
 
 
-def survivable(ranks):
-    """The launcher's words for ranks that outlive each other."""
-    return [harness.MPIEXEC, "--enable-recovery", "-n", str(ranks)]
-
-
 class DeadRanks(harness.EndToEnd):
     silos = 6
 
@@ -58,37 +52,40 @@ class DeadRanks(harness.EndToEnd):
         self.config = self.write_config(CONFIG)
         self.references = {}
 
-    def start(self, name, flags, ranks=RANKS):
-        return harness.start_with(survivable(ranks), ["train", self.config, "--run.dir", self.folder / name, *flags])
+    def start(self, name, flags):
+        return harness.start_with([harness.MPIEXEC, "--enable-recovery", "-n", str(RANKS)], ["train", self.config, "--run.dir", self.folder / name, *flags])
 
-    def survive(self, name, flags, ranks=RANKS):
+    def survive(self, name, flags):
         """The launcher of Open MPI 4 says 0 whatever happened: what the run wrote counts."""
-        result = harness.finish(self.start(name, flags, ranks))
-        written = self.folder / name / "summary.json"
-        return result, json.loads(written.read_text()) if written.exists() else None
+        result = harness.finish(self.start(name, flags))
+        return result, self.written(name)
 
-    def reference(self, lost, first, flags=()):
+    def written(self, name):
+        path = self.folder / name / "summary.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def reference(self, lost, first, flags=(), rounds=ROUNDS):
         """The hashes of all rounds of a run without deaths, from which these silos withdraw."""
-        key = (tuple(lost), first, tuple(flags))
+        key = (tuple(lost), first, tuple(flags), rounds)
         if key not in self.references:
             name = f"reference-{len(self.references)}"
-            leaving = ", ".join(f"{number}:{silo}:train" for number in range(first, ROUNDS + 1) for silo in lost)
-            self.train(self.config, 2, name, [*flags, *(["--exchange.rehearse_leaving", leaving] if leaving else [])])
+            leaving = ", ".join(f"{number}:{silo}:train" for number in range(first, rounds + 1) for silo in lost)
+            self.train(self.config, 2, name, [*flags, "--run.rounds", rounds, *(["--exchange.rehearse_leaving", leaving] if leaving else [])])
             self.references[key] = [line["model_sha256"] for line in self.metrics(name)]
         return self.references[key]
 
-    def silos_of(self, rank, ranks=RANKS):
-        return [name for place, name in enumerate(self.names) if place % ranks == rank]
+    def silos_of(self, rank):
+        return [name for place, name in enumerate(self.names) if place % RANKS == rank]
 
-    def check_survivors(self, name, summary, result, flags=(), ranks=RANKS):
+    def check_survivors(self, name, summary, result, flags=(), rounds=ROUNDS):
         """The record and the model of a run that has gone on."""
         for death in summary["deaths"]:
-            self.assertEqual(summary["lost"], [silo for silo in self.names if any(silo in self.silos_of(rank, ranks) for rank in death["dead"])])
-        first = summary["deaths"][0]["round"] if summary["deaths"] else ROUNDS + 1
-        self.assertEqual([line["round"] for line in self.metrics(name)], list(range(1, ROUNDS + 1)), str(result))
-        self.assertEqual([line["model_sha256"] for line in self.metrics(name)], self.reference(summary["lost"], first, flags), str(result))
+            self.assertEqual(summary["lost"], [silo for silo in self.names if any(silo in self.silos_of(rank) for rank in death["dead"])])
+        first = summary["deaths"][0]["round"] if summary["deaths"] else rounds + 1
+        self.assertEqual([line["round"] for line in self.metrics(name)], list(range(1, rounds + 1)), str(result))
+        self.assertEqual([line["model_sha256"] for line in self.metrics(name)], self.reference(summary["lost"], first, flags, rounds), str(result))
         self.assertEqual(summary["model_sha256"], self.metrics(name)[-1]["model_sha256"])
-        self.assertEqual([line["trained"] for line in self.metrics(name)[first - 1:]], [self.silos - len(summary["lost"])] * (ROUNDS + 1 - first))
+        self.assertEqual([line["trained"] for line in self.metrics(name)[first - 1:]], [self.silos - len(summary["lost"])] * (rounds + 1 - first))
 
 
 class Plain(DeadRanks):
@@ -117,6 +114,82 @@ class Plain(DeadRanks):
 
     def test_so_does_the_first_rank_which_writes_the_record(self):
         self.every_step(0, ["--exchange.transport", "messages"])
+
+    def test_a_second_death_while_the_first_is_dealt_with(self):
+        """The run goes on without both, or ends where a rank was in a call of MPI that nobody can be called back from; it never hangs."""
+        for wait in range(4, 60, 4 * STRIDE):
+            name = f"second-{wait}"
+            result, summary = self.survive(name, ["--run.rehearse_death", f"2:1:4, 2:3:{wait}"])
+            if summary is None:
+                self.assertRegex(result.err, "this rank ends too|has died|have died", str(result))
+            else:
+                self.assertEqual(sorted(summary["deaths"][-1]["dead"]), [1, 3], str(result))
+                if len(summary["deaths"]) == 1:
+                    self.check_survivors(name, summary, result)
+
+    def test_two_ranks_that_die_together(self):
+        result, summary = self.survive("both", ["--run.rehearse_death", "2:1:4, 2:2:4"])
+        self.assertEqual(summary["deaths"], [{"round": 2, "dead": [1, 2]}], str(result))
+        self.check_survivors("both", summary, result)
+
+    def kill_at_random(self, name, draw, flags):
+        """Sends a signal to one rank at a random moment of training."""
+        process = self.start(name, flags)
+        record = self.folder / name / "metrics.jsonl"
+        harness.wait_until(record.exists, what="the record")
+        ranks = harness.rank_pids(process.pid)
+        time.sleep(draw.uniform(0, 0.3))
+        try:
+            os.kill(draw.choice(ranks), signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # the run was faster
+        return harness.finish(process), self.written(name)
+
+    def test_a_rank_that_is_killed_at_a_random_moment(self):
+        draw = random.Random(11)
+        ends = {}
+        for trial in range(DEATHS):
+            name = f"random-{trial}"
+            result, summary = self.kill_at_random(name, draw, ["--run.rounds", 60, "--checkpoint.every", 7])
+            self.assertIsNotNone(summary, str(result))
+            self.check_survivors(name, summary, result, rounds=60)
+            end = "survived" if summary["deaths"] else "was faster"
+            ends[end] = ends.get(end, 0) + 1
+            shutil.rmtree(self.folder / name)
+        print("deaths at random moments of plain runs:", ends)
+
+    def test_a_rank_that_is_stopped_is_left_behind_and_ends_once_it_wakes(self):
+        process = self.start("late", ["--exchange.deadline_s", 2, "--run.rounds", 300, "--checkpoint.every", 0])
+        record = self.folder / "late" / "metrics.jsonl"
+        harness.wait_until(lambda: record.exists() and record.read_text().count("\n") > 2, what="a round")
+        stopped = sorted(harness.rank_pids(process.pid))[2]
+        os.kill(stopped, signal.SIGSTOP)
+        written = self.folder / "late" / "summary.json"
+        harness.wait_until(written.exists, what="the end of the run")
+        os.kill(stopped, signal.SIGCONT)
+        result = harness.finish(process)
+        self.assertEqual([death["dead"] for death in json.loads(written.read_text())["deaths"]], [[2]], str(result))
+        self.assertIn("rank 2 does not answer", result.err)
+        self.assertIn("the others have gone on without it", result.err)
+
+    def test_too_few_silos_left_end_the_run(self):
+        result, summary = self.survive("few", ["--run.min_silos", 5, "--run.rehearse_death", "3:1:4"])
+        self.assertIsNone(summary)
+        self.assertIn("rank 1 has died: 4 silos left, run.min_silos = 5; the last good checkpoint is", result.err)
+
+    def test_without_leave_to_continue_a_death_ends_the_run_at_once(self):
+        start = time.monotonic()
+        result, summary = self.survive("end", ["--run.on_dead_rank", "end", "--run.rehearse_death", "3:1:4"])
+        self.assertIsNone(summary)
+        self.assertLess(time.monotonic() - start, 20)
+        self.assertIn("rank 1 has died; the last good checkpoint is", result.err)
+        self.train(self.config, RANKS, "end", ["--run.resume", "auto"])
+        self.assertEqual(self.sha("end"), self.reference([], 1)[-1])
+
+    def test_what_cannot_go_on_is_refused_at_the_start(self):
+        for flags in (["--local.state", "keep", "--local.momentum", 0.9], ["--local.ranks_per_silo", 2]):
+            result = self.train(self.config, RANKS, "refused", flags, code=2)
+            self.assertIn("run.on_dead_rank = continue does not go with", result.err)
 
 
 class Secure(DeadRanks):
