@@ -171,7 +171,7 @@ void Watch::look() {
 }
 
 void Watch::miss(const std::string& what) {
-    if (!takes_late_for_dead_) return;
+    if (!takes_late_for_dead_ || finds_survivors()) return;  // what MPI finds alive cannot be left behind
     alarmed_ = true;
     tell();
     throw RankDied(fmt::format("waited too long for {}", what));

@@ -1,9 +1,11 @@
 #include "commands/train.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -445,7 +447,11 @@ int run_train(const std::vector<std::string>& arguments) {
         if (watch.is_first()) fmt::print(stderr, "silosum: {}\n", error.what());
         return session.end(static_cast<int>(error.code()));
     } catch (const RankDied& death) {
-        if (watch.is_first()) fmt::print(stderr, "silosum: {}\n", death.what());
+        if (watch.is_first()) {
+            fmt::print(stderr, "silosum: {}\n", death.what());
+        } else {
+            std::this_thread::sleep_for(std::chrono::seconds(1));  // the end of one is the end of all, with most launchers
+        }
         world.abort(static_cast<int>(ExitCode::runtime));
     } catch (const Error& error) {
         fmt::print(stderr, "silosum: rank {}: {}\n", world.rank(), error.what());

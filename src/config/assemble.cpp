@@ -263,7 +263,6 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Devi
     assembly.federation = std::make_unique<Federation>(Federation{.world = world,
                                                                   .ranks = std::move(ranks),
                                                                   .census = std::move(census),
-                                                                  .lost = {},
                                                                   .silos = std::move(silos),
                                                                   .training = std::move(training),
                                                                   .trainer = std::move(*trainer),

@@ -26,7 +26,6 @@ struct Federation {
     const Communicator& world;
     std::unique_ptr<RankGroups> ranks;        // which of them host silos together
     Census census;                            // all silos
-    std::vector<std::uint32_t> lost;          // ids of silos whose ranks have died, ascending
     std::vector<Silo> silos;                  // those that this rank hosts, alone or with its group, ascending ids
     std::unique_ptr<GroupTraining> training;  // where a group trains silos together
     Trainer trainer;                          // the network and buffers in which they take turns
@@ -37,7 +36,8 @@ struct Federation {
     std::unique_ptr<Exchange> exchange;
     std::unique_ptr<Algorithm> algorithm;
     std::vector<std::unique_ptr<Observer>> observers;
-    PhaseClock clock;  // of the round in hand
+    PhaseClock clock;                     // of the round in hand
+    std::vector<std::uint32_t> lost = {};  // ids of silos whose ranks have died, ascending
 };
 
 struct Outcome {

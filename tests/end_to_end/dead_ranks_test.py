@@ -1,7 +1,8 @@
 """Ranks that are killed while others go on, under a launcher that lets them: a death at any step of a round is, to the bit, a withdrawal of
 its silos from that round on, or the round is refused; nothing hangs, and no model is ever summed over two sets of silos.
 
-SILOSUM_DEATHS: how many deaths at random moments each kind of run gets (3); every STRIDE-th step of a round is tried (SILOSUM_DEATH_STRIDE, 3)."""
+SILOSUM_DEATHS: how many deaths at random moments each kind of run gets (3). SILOSUM_DEATH_STRIDE: of the steps of a round every so many-th is
+tried (3). SILOSUM_LAUNCHER_SURVIVES: the words that make the launcher let ranks outlive each other (--enable-recovery)."""
 
 import json
 import os
@@ -16,6 +17,7 @@ import harness
 RUNTIME, DONE_WITHOUT_SOME = 4, 5
 DEATHS = int(os.environ.get("SILOSUM_DEATHS", "3"))
 STRIDE = int(os.environ.get("SILOSUM_DEATH_STRIDE", "3"))
+SURVIVES = os.environ.get("SILOSUM_LAUNCHER_SURVIVES", "--enable-recovery").split()
 ROUNDS = 4
 RANKS = 4
 
@@ -53,7 +55,7 @@ class DeadRanks(harness.EndToEnd):
         self.references = {}
 
     def start(self, name, flags):
-        return harness.start_with([harness.MPIEXEC, "--enable-recovery", "-n", str(RANKS)], ["train", self.config, "--run.dir", self.folder / name, *flags])
+        return harness.start_with([harness.MPIEXEC, *SURVIVES, "-n", str(RANKS)], ["train", self.config, "--run.dir", self.folder / name, *flags])
 
     def survive(self, name, flags):
         """The launcher of Open MPI 4 says 0 whatever happened: what the run wrote counts."""
