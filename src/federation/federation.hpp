@@ -36,7 +36,7 @@ struct Federation {
     std::unique_ptr<Exchange> exchange;
     std::unique_ptr<Algorithm> algorithm;
     std::vector<std::unique_ptr<Observer>> observers;
-    PhaseClock clock;                     // of the round in hand
+    PhaseClock clock;                      // of the round in hand
     std::vector<std::uint32_t> lost = {};  // ids of silos whose ranks have died, ascending
 };
 
