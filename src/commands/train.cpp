@@ -16,6 +16,7 @@
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
 #include "comm/watch.hpp"
+#include "commands/introduction.hpp"
 #include "commands/run_folder.hpp"
 #include "config/assemble.hpp"
 #include "config/needs.hpp"
@@ -56,7 +57,7 @@ public:
         if (leads() && !device.note.empty()) fmt::print("{}\n", device.note);
         assembly_ = assemble(world_, config_, device, found.has_value());
         succeed_on_first(world_, [&] { check_apart_from_shards(); });
-        introduce();
+        if (leads()) introduce(config_, assembly_);
         Parameters initial;
         if (config_.evaluation.compare_local) initial = copy_of(assembly_.federation->global);
         add_measuring_observers();
@@ -96,41 +97,6 @@ private:
         all_reduce_max(world_, std::span<std::uint64_t>(signal));
         if (signal[0] != 0 && leads()) fmt::print("stopped (signal {}) before round {}; run again to train it\n", signal[0], round);
         return signal[0] != 0;
-    }
-
-    void introduce() const {
-        if (!leads()) return;
-        const auto& fed = *assembly_.federation;
-        const std::size_t silos = fed.census.silos.size();
-        fmt::print("{} on {} ({}, {} each): {} train, {} validation, {} test rows\n", counted(silos, "silo"),
-                   ranks_text(static_cast<std::size_t>(world_.size()), config_.local.ranks_per_silo), assembly_.identity.isa,
-                   counted(config_.run.threads, "thread"), fed.census.totals.train, fed.census.totals.validation, fed.census.totals.test);
-        if (fed.census.totals.validation + fed.census.totals.test == 0 && !assembly_.common_test)
-            fmt::print("no silo has validation or test rows, and there is no eval.common_test: only the train loss is measured\n");
-        const auto groups = static_cast<std::size_t>(fed.ranks->count());
-        if (groups > silos) {
-            const std::size_t without = (groups - silos) * static_cast<std::size_t>(fed.ranks->each());
-            fmt::print("{} without a silo: {} of the model and {} every sum\n", counted(without, "rank"),
-                       without == 1 ? "it owns a slice" : "they own slices", without == 1 ? "joins" : "join");
-        }
-        fmt::print("{}: {}; {} parameters\n", to_string(fed.census.problem), assembly_.description.layers, fed.global.values.size());
-        if (world_.size() > 1) fmt::print("updates travel by {}\n", fed.exchange->transport());
-        if (fed.group) {
-            const SecurePlan& plan = fed.group->plan();
-            fmt::print(
-                "sums under masks: {}, {} of {} shares open one, at least {} of {} must have trained\n",
-                plan.neighbours + 1 == silos ? "every silo with every other" : fmt::format("every silo with {} others", plan.neighbours),
-                plan.threshold, plan.neighbours + 1, plan.least_trained, counted(silos, "silo"));
-            fmt::print("{}\n", fed.group->claim());
-            for (const auto& [name, rows] : {std::pair("validation", &SiloEntry::validation), std::pair("test", &SiloEntry::test)}) {
-                const auto with = fed.census.silos_with(rows);
-                const auto count = std::count(with.begin(), with.end(), true);
-                if (count > 0 && !fed.sums->are_enough(with))
-                    fmt::print("{} rows are not measured: {}, and a sum needs those of {} trust domains\n", name,
-                               count == 1 ? "one silo has some" : fmt::format("{} silos have some", count), plan.least_trained);
-            }
-        }
-        std::fflush(stdout);
     }
 
     template <class T, class... Arguments>
