@@ -11,7 +11,7 @@
 namespace silosum {
 
 /// Exit codes of the program; scripts and jobs rely on them.
-enum class ExitCode { done = 0, usage = 2, data = 3, runtime = 4, stopped = 75 };
+enum class ExitCode { done = 0, usage = 2, data = 3, runtime = 4, done_without_some = 5, stopped = 75 };
 
 /// Base of everything thrown on purpose. `what()` is complete: main prints it as it is.
 class Error : public std::runtime_error {

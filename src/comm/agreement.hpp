@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "comm/mpi.hpp"
+#include "comm/rank_died.hpp"
 
 namespace silosum {
 
@@ -20,13 +21,15 @@ void agree_on_error(const Communicator& communicator, const std::optional<Error>
 /// Collective. The error of rank 0, if it has one, becomes the same AgreedError on every rank; other ranks give nothing.
 void agree_on_error_of_first(const Communicator& communicator, const std::optional<Error>& error);
 
-/// What the work throws, or nothing. Exceptions that are not ours count as run time errors.
+/// What the work throws, or nothing. Exceptions that are not ours count as run time errors; RankDied passes.
 template <class Work>
 [[nodiscard]] std::optional<Error> error_of(Work&& work) {
     try {
         std::forward<Work>(work)();
     } catch (const Error& error) {
         return error;
+    } catch (const RankDied&) {
+        throw;
     } catch (const std::exception& error) {
         return Error(ExitCode::runtime, text_of(error));
     }

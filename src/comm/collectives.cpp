@@ -10,25 +10,32 @@ namespace silosum {
 
 namespace {
 
-// A buffer of ours that a collective works on. After a missed deadline MPI may still write into it, so it is then never freed.
-class LastingBytes {
+// What MPI reads or writes for us. After a wait that was given up it may still do so, for as long as the program lasts: then it is never
+// freed.
+template <class T>
+class Lasting {
 public:
-    explicit LastingBytes(std::size_t size) : bytes_(std::make_unique<std::vector<std::byte>>(size)) {}
-    ~LastingBytes() {
-        if (!done_) (void)bytes_.release();
+    explicit Lasting(T value) : value_(std::make_unique<T>(std::move(value))) {}
+    ~Lasting() {
+        if (!done_) (void)value_.release();
     }
-    LastingBytes(const LastingBytes&) = delete;
-    LastingBytes& operator=(const LastingBytes&) = delete;
-    std::byte* data() { return bytes_->data(); }
-    std::vector<std::byte> take() {
+    Lasting(const Lasting&) = delete;
+    Lasting& operator=(const Lasting&) = delete;
+    T& operator*() { return *value_; }
+    T* operator->() { return value_.get(); }
+    /// When all is done.
+    T take() {
         done_ = true;
-        return std::move(*bytes_);
+        return std::move(*value_);
     }
 
 private:
-    std::unique_ptr<std::vector<std::byte>> bytes_;
+    std::unique_ptr<T> value_;
     bool done_ = false;
 };
+
+// Of values that are copied for that.
+constexpr std::size_t largest_copy = std::size_t{1} << 22;
 
 template <class T, class Piece>
 void for_pieces(std::span<T> values, std::size_t largest, Piece&& piece) {
@@ -39,11 +46,13 @@ void for_pieces(std::span<T> values, std::size_t largest, Piece&& piece) {
 
 template <class T>
 void all_reduce(const Communicator& communicator, std::span<T> values, MPI_Datatype type, MPI_Op operation, const char* what) {
-    for_pieces(values, communicator.largest_count(), [&](std::span<T> piece) {
+    for_pieces(values, std::min(largest_copy, communicator.largest_count()), [&](std::span<T> piece) {
+        Lasting<std::vector<T>> copy({piece.begin(), piece.end()});
         MPI_Request request = MPI_REQUEST_NULL;
         mpi_check(
-            MPI_Iallreduce(MPI_IN_PLACE, piece.data(), static_cast<int>(piece.size()), type, operation, communicator.handle(), &request));
-        wait(request, communicator.deadline_s(), what);
+            MPI_Iallreduce(MPI_IN_PLACE, copy->data(), static_cast<int>(piece.size()), type, operation, communicator.handle(), &request));
+        wait(request, communicator, what);
+        std::ranges::copy(copy.take(), piece.begin());
     });
 }
 
@@ -70,14 +79,16 @@ void check_wrapping(const Communicator& communicator, int bits) {
 void barrier(const Communicator& communicator) {
     MPI_Request request = MPI_REQUEST_NULL;
     mpi_check(MPI_Ibarrier(communicator.handle(), &request));
-    wait(request, communicator.deadline_s(), "all ranks to reach a barrier");
+    wait(request, communicator, "all ranks to reach a barrier");
 }
 
 void broadcast_bytes(const Communicator& communicator, std::span<std::byte> bytes, int root) {
-    for_pieces(bytes, communicator.largest_count(), [&](std::span<std::byte> piece) {
+    for_pieces(bytes, std::min(largest_copy, communicator.largest_count()), [&](std::span<std::byte> piece) {
+        Lasting<std::vector<std::byte>> copy({piece.begin(), piece.end()});
         MPI_Request request = MPI_REQUEST_NULL;
-        mpi_check(MPI_Ibcast(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, root, communicator.handle(), &request));
-        wait(request, communicator.deadline_s(), "a broadcast");
+        mpi_check(MPI_Ibcast(copy->data(), static_cast<int>(piece.size()), MPI_BYTE, root, communicator.handle(), &request));
+        wait(request, communicator, "a broadcast");
+        std::ranges::copy(copy.take(), piece.begin());
     });
 }
 
@@ -119,13 +130,12 @@ std::vector<std::byte> all_gather_bytes(const Communicator& communicator, std::s
     const std::size_t ranks = static_cast<std::size_t>(communicator.size());
     require<RuntimeError>(mine.size() * ranks <= communicator.largest_count() || ranks == 1,
                           "gathering {} bytes from each of {} ranks is more than one message may hold", mine.size(), ranks);
-    LastingBytes sent(mine.size());
-    LastingBytes received(mine.size() * ranks);
-    std::copy(mine.begin(), mine.end(), sent.data());
+    Lasting<std::vector<std::byte>> sent({mine.begin(), mine.end()});
+    Lasting<std::vector<std::byte>> received(std::vector<std::byte>(mine.size() * ranks));
     MPI_Request request = MPI_REQUEST_NULL;
-    mpi_check(MPI_Iallgather(sent.data(), static_cast<int>(mine.size()), MPI_BYTE, received.data(), static_cast<int>(mine.size()), MPI_BYTE,
-                             communicator.handle(), &request));
-    wait(request, communicator.deadline_s(), "a word from every rank");
+    mpi_check(MPI_Iallgather(sent->data(), static_cast<int>(mine.size()), MPI_BYTE, received->data(), static_cast<int>(mine.size()),
+                             MPI_BYTE, communicator.handle(), &request));
+    wait(request, communicator, "a word from every rank");
     (void)sent.take();
     return received.take();
 }
@@ -139,12 +149,13 @@ void broadcast_text(const Communicator& communicator, std::string& text, int roo
 
 std::vector<std::string> gather_text(const Communicator& communicator, const std::string& text, int root) {
     const auto sizes = all_gather(communicator, static_cast<std::uint64_t>(text.size()));
-    std::vector<std::string> texts;
+    Lasting<std::string> own(text);
+    Lasting<std::vector<std::string>> texts({});
     Transfers transfers(communicator);
     if (communicator.rank() == root) {
-        for (const auto size : sizes) texts.emplace_back(size, ' ');
+        for (const auto size : sizes) texts->emplace_back(size, ' ');
         for (int rank = 0; rank < communicator.size(); ++rank) {
-            auto& place = texts[static_cast<std::size_t>(rank)];
+            auto& place = (*texts)[static_cast<std::size_t>(rank)];
             if (rank == root) {
                 place = text;
             } else {
@@ -152,10 +163,11 @@ std::vector<std::string> gather_text(const Communicator& communicator, const std
             }
         }
     } else {
-        transfers.send(text.data(), text.size(), root);
+        transfers.send(own->data(), own->size(), root);
     }
     transfers.wait("the texts of other ranks");
-    return texts;
+    (void)own.take();
+    return texts.take();
 }
 
 std::vector<std::string> all_gather_text(const Communicator& communicator, const std::string& text) {
@@ -169,18 +181,19 @@ std::vector<std::string> all_gather_text(const Communicator& communicator, const
         require<RuntimeError>(sizes[rank] <= most_bytes, "rank {} announces a message of {} bytes to all others; at most {} are taken",
                               rank, sizes[rank], most_bytes);
     }
-    std::vector<std::string> texts;
-    for (const auto size : sizes) texts.emplace_back(size, ' ');
-    texts[static_cast<std::size_t>(communicator.rank())] = text;
+    Lasting<std::vector<std::string>> texts({});
+    for (const auto size : sizes) texts->emplace_back(size, ' ');
+    std::string& own = (*texts)[static_cast<std::size_t>(communicator.rank())];
+    own = text;
     Transfers transfers(communicator);
     for (int rank = 0; rank < communicator.size(); ++rank) {
-        auto& place = texts[static_cast<std::size_t>(rank)];
+        auto& place = (*texts)[static_cast<std::size_t>(rank)];
         if (rank == communicator.rank()) continue;
         transfers.receive(place.data(), place.size(), rank);
-        transfers.send(text.data(), text.size(), rank);
+        transfers.send(own.data(), own.size(), rank);
     }
     transfers.wait("the texts of other ranks");
-    return texts;
+    return texts.take();
 }
 
 void check_wrapping_sums(const Communicator& communicator) {

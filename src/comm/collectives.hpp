@@ -34,7 +34,8 @@ void all_reduce_max(const Communicator& communicator, std::span<std::uint64_t> v
 void all_reduce_min(const Communicator& communicator, std::span<double> values);
 void all_reduce_min(const Communicator& communicator, std::span<std::uint64_t> values);
 
-/// Every rank has filled its own slice of `whole`; afterwards all slices are everywhere. Returns the bytes this rank sent.
+/// Every rank has filled its own slice of `whole`; afterwards all slices are everywhere. Returns the bytes this rank sent. MPI works on
+/// `whole` itself: after a wait that was given up it must not be freed.
 std::size_t all_gather_bytes(const Communicator& communicator, const Slices& slices, std::size_t bytes_each, std::byte* whole);
 template <class T>
 std::size_t all_gather(const Communicator& communicator, const Slices& slices, std::span<T> whole) {

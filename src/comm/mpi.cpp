@@ -2,14 +2,18 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <exception>
 #include <utility>
 
 #include <sched.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
+#include "comm/survivors.hpp"
+#include "comm/watch.hpp"
 
 namespace silosum {
 
@@ -51,6 +55,7 @@ void check_mpi(int code, const char* call, const char* file, int line) {
     char text[MPI_MAX_ERROR_STRING] = "unknown error";
     int length = 0;
     MPI_Error_string(code, text, &length);
+    if (tells_of_death(code)) throw RankDied(fmt::format("{} says: {}", call, text));
     const char* name = std::strrchr(file, '/');
     throw RuntimeError(fmt::format("{} failed: {} ({}:{})", call, text, name == nullptr ? file : name + 1, line));
 }
@@ -66,7 +71,18 @@ Session::Session(int& argc, char**& argv) {
 }
 
 Session::~Session() {
+    constexpr double deadline_s = 600;
+    constexpr double grace_s = 5;  // ranks end one after the other
+    const BlockingCall blocking(watch_.get(), "MPI_Finalize", deadline_s, grace_s);
+    if (watch_) watch_->stop_listening();
     MPI_Finalize();
+}
+
+int Session::end(int code) const {
+    if (!watch_ || !watch_->has_dead() || can_finalize_after_death()) return code;
+    watch_->leave();
+    std::fflush(nullptr);
+    _exit(code);
 }
 
 Communicator::Communicator(MPI_Comm handle) : handle_(handle) {
@@ -90,7 +106,8 @@ Communicator::Communicator(Communicator&& other) noexcept
       rank_(other.rank_),
       size_(other.size_),
       deadline_s_(other.deadline_s_),
-      largest_count_(other.largest_count_) {}
+      largest_count_(other.largest_count_),
+      watch_(std::move(other.watch_)) {}
 
 Communicator& Communicator::operator=(Communicator&& other) noexcept {
     if (this == &other) return *this;
@@ -100,20 +117,39 @@ Communicator& Communicator::operator=(Communicator&& other) noexcept {
     size_ = other.size_;
     deadline_s_ = other.deadline_s_;
     largest_count_ = other.largest_count_;
+    watch_ = std::move(other.watch_);
     return *this;
 }
 
 void Communicator::free() noexcept {
     if (handle_ == MPI_COMM_NULL) return;
-    // Freeing is collective: while an error unwinds this rank the others may never come, and after MPI_Finalize it is gone anyway.
+    // Freeing is collective: while an error unwinds this rank the others may never come, nor the dead ever, and after MPI_Finalize it is
+    // gone anyway.
     int finalized = 0;
     MPI_Finalized(&finalized);
-    if (finalized == 0 && std::uncaught_exceptions() == 0) MPI_Comm_free(&handle_);
+    const bool are_all_here = std::uncaught_exceptions() == 0 && !(watch_ && watch_->has_dead());
+    if (finalized == 0 && are_all_here) MPI_Comm_free(&handle_);
     handle_ = MPI_COMM_NULL;
+}
+
+// The old one is not freed: some of its ranks are dead.
+void Communicator::replace_by(MPI_Comm handle) {
+    handle_ = MPI_COMM_NULL;
+    *this = Communicator(handle);
+}
+
+void Communicator::watch_deaths() {
+    watch_ = std::make_shared<Watch>(*this);
+}
+
+Communicator Communicator::survivors() const {
+    return with_limits_of(watch_->survivors(deadline_s_), *this);
 }
 
 Communicator Communicator::duplicate() const {
     MPI_Comm handle = MPI_COMM_NULL;
+    // Not MPI_Comm_idup: where Open MPI 4.1 has one that never ends, no communicator can be made any more.
+    const BlockingCall blocking(watch(), "MPI_Comm_dup", deadline_s_);
     mpi_check(MPI_Comm_dup(handle_, &handle));
     return with_limits_of(handle, *this);
 }
@@ -128,17 +164,20 @@ Communicator Communicator::with_limits_of(MPI_Comm handle, const Communicator& o
     Communicator made(handle);
     made.deadline_s_ = other.deadline_s_;
     made.largest_count_ = other.largest_count_;
+    made.watch_ = other.watch_;
     return made;
 }
 
 Communicator Communicator::split(int part) const {
     MPI_Comm handle = MPI_COMM_NULL;
+    const BlockingCall blocking(watch(), "MPI_Comm_split", deadline_s_);
     mpi_check(MPI_Comm_split(handle_, part, rank_, &handle));
     return with_limits_of(handle, *this);
 }
 
 Communicator Communicator::split_by_machine() const {
     MPI_Comm handle = MPI_COMM_NULL;
+    const BlockingCall blocking(watch(), "MPI_Comm_split_type", deadline_s_);
     mpi_check(MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &handle));
     return with_limits_of(handle, *this);
 }
@@ -148,37 +187,54 @@ void Communicator::abort(int code) const {
     std::terminate();
 }
 
-void poll(const std::function<bool()>& is_done, double deadline_s, const std::string& what) {
+void poll(const std::function<bool()>& is_done, const Communicator& communicator, const std::string& what) {
+    Watch* const watch = communicator.watch();
+    if (watch != nullptr) {
+        watch->count_wait();
+        watch->check();
+    }
     const auto start = std::chrono::steady_clock::now();
     Backoff backoff;
     while (!is_done()) {
         backoff.pause();
         if (!backoff.is_idle()) continue;
+        if (watch != nullptr) watch->look();
         const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
-        require<RuntimeError>(waited.count() < deadline_s,
-                              "waited {:g} s for {}: another rank has stopped or is too slow (exchange.deadline_s sets the limit)",
-                              deadline_s, what);
+        if (waited.count() < communicator.deadline_s()) continue;
+        if (watch != nullptr) watch->miss(what);
+        throw RuntimeError(fmt::format("waited {:g} s for {}: another rank has stopped or is too slow (exchange.deadline_s sets the limit)",
+                                       communicator.deadline_s(), what));
     }
 }
 
-void wait_all(std::vector<MPI_Request>& requests, double deadline_s, const std::string& what) {
+namespace {
+
+// MPI may tell of a dead rank by an error of its own.
+void check_test(int code, const Communicator& communicator) {
+    if (code != MPI_SUCCESS && communicator.watch() != nullptr) communicator.watch()->look();
+    mpi_check(code);
+}
+
+}  // namespace
+
+void wait_all(std::vector<MPI_Request>& requests, const Communicator& communicator, const std::string& what) {
     const auto is_done = [&] {
         int done = 0;
-        mpi_check(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE));
+        check_test(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE), communicator);
         return done != 0;
     };
     if (requests.empty()) return;
-    poll(is_done, deadline_s, what);
+    poll(is_done, communicator, what);
     requests.clear();
 }
 
-void wait(MPI_Request& request, double deadline_s, const std::string& what) {
+void wait(MPI_Request& request, const Communicator& communicator, const std::string& what) {
     const auto is_done = [&] {
         int done = 0;
-        mpi_check(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
+        check_test(MPI_Test(&request, &done, MPI_STATUS_IGNORE), communicator);
         return done != 0;
     };
-    poll(is_done, deadline_s, what);
+    poll(is_done, communicator, what);
 }
 
 void Transfers::send(const void* data, std::size_t bytes, int to) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ namespace detail {
 void check_mpi(int code, const char* call, const char* file, int line);
 }
 
+class Watch;
+
 /// MPI from start to end of the program. One in main, before anything else that uses MPI; only its thread may call MPI.
 class Session {
 public:
@@ -26,6 +29,14 @@ public:
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
+
+    /// The watch over its ranks (comm/watch.hpp), if there is one, lasts until the end, which it keeps from waiting for the dead.
+    void keep(std::shared_ptr<Watch> watch) { watch_ = std::move(watch); }
+    /// Ends the program in order, also after a death, where some MPI libraries never come back from MPI_Finalize. Files are closed before.
+    [[nodiscard]] int end(int code) const;
+
+private:
+    std::shared_ptr<Watch> watch_;
 };
 
 /// A group of ranks with its own message space. Making one is collective.
@@ -53,6 +64,15 @@ public:
     /// Ends the job on every rank with this exit code.
     [[noreturn]] void abort(int code) const;
 
+    /// Collective over all ranks of the job. Waits of this communicator, and of those that are made from it from now on, end with RankDied
+    /// once a rank has died.
+    void watch_deaths();
+    /// Null where nobody watches.
+    [[nodiscard]] Watch* watch() const { return watch_.get(); }
+    [[nodiscard]] const std::shared_ptr<Watch>& shared_watch() const { return watch_; }
+    /// Those that are left, in the same order; see Watch::survivors. Of a communicator of all ranks, or of all that were left last time.
+    [[nodiscard]] Communicator survivors() const;
+
     /// How long an operation waits for other ranks before it throws.
     [[nodiscard]] double deadline_s() const { return deadline_s_; }
     void set_deadline(double seconds) { deadline_s_ = seconds; }
@@ -61,7 +81,9 @@ public:
     void limit_count(std::size_t elements) { largest_count_ = elements; }
 
 private:
+    friend class Watch;
     explicit Communicator(MPI_Comm handle);
+    void replace_by(MPI_Comm handle);
     [[nodiscard]] static Communicator with_limits_of(MPI_Comm handle, const Communicator& other);
     void free() noexcept;
 
@@ -70,15 +92,17 @@ private:
     int size_ = 1;
     double deadline_s_ = 3600;
     std::size_t largest_count_ = std::size_t{1} << 30;
+    std::shared_ptr<Watch> watch_;
 };
 
-/// Asks until it is done, as below: for what is waited for without MPI.
-void poll(const std::function<bool()>& is_done, double deadline_s, const std::string& what);
+/// Asks until it is done, as below: for what is waited for without MPI. By the communicator's deadline and watch.
+void poll(const std::function<bool()>& is_done, const Communicator& communicator, const std::string& what);
 
 /// Waits with MPI_Testall, first spinning, then yielding, then in short sleeps, so that ranks which wait leave the cores to ranks which
-/// compute. Throws RuntimeError naming `what` when the deadline passes; MPI may then still touch the buffers: end the program soon.
-void wait_all(std::vector<MPI_Request>& requests, double deadline_s, const std::string& what);
-void wait(MPI_Request& request, double deadline_s, const std::string& what);
+/// compute. Throws RuntimeError naming `what` when the deadline passes, and RankDied when a rank has died. MPI may then still touch the
+/// buffers: they must not be given to anybody else.
+void wait_all(std::vector<MPI_Request>& requests, const Communicator& communicator, const std::string& what);
+void wait(MPI_Request& request, const Communicator& communicator, const std::string& what);
 
 /// Messages on their way, sent and received as bytes. Messages between two ranks arrive in the order they were started.
 class Transfers {
@@ -90,7 +114,7 @@ public:
     void signal(int kind, int to);
     void expect(int kind, int from);
     /// Until all are done; buffers may be used again afterwards.
-    void wait(const std::string& what) { wait_all(requests_, communicator_->deadline_s(), what); }
+    void wait(const std::string& what) { wait_all(requests_, *communicator_, what); }
     /// True while MPI may still use a buffer, as after a missed deadline.
     [[nodiscard]] bool pending() const { return !requests_.empty(); }
 

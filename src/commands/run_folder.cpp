@@ -1,9 +1,11 @@
 #include "commands/run_folder.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <system_error>
+#include <thread>
 
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/process.hpp"
 #include "base/version.hpp"
 #include "io/atomic_file.hpp"
 
@@ -27,6 +30,20 @@ bool RunFolder::holds_run() const {
     std::ifstream stream(config());
     std::string line;
     return std::getline(stream, line) && line.starts_with(first_words);
+}
+
+void RunFolder::take_over() {
+    constexpr double longest_s = 10;  // in which the kernel takes back what a killed process had
+    const double start = wall_seconds();
+    for (;;) {
+        try {
+            lock_ = FolderLock(path);
+            return;
+        } catch (const UsageError&) {
+            if (wall_seconds() - start > longest_s) throw;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
 }
 
 void RunFolder::prepare(const RunSettings& settings) {

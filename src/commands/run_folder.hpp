@@ -24,6 +24,9 @@ public:
     /// For one rank, as all below. Makes the folder and keeps it until this object goes; refuses one that another job uses, that holds
     /// another run unless it is to be resumed or overwritten, or files of these names that no run wrote.
     void prepare(const RunSettings& settings);
+    /// Keeps the folder after a rank that had prepared it and has died.
+    void take_over();
+    [[nodiscard]] bool is_kept() const { return lock_.is_held(); }
     /// Whether a run has written its configuration there.
     [[nodiscard]] bool holds_run() const;
     /// Where a run is to be resumed: refuses one that was finished but has no checkpoint, since starting anew would lose it.

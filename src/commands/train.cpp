@@ -1,9 +1,11 @@
 #include "commands/train.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -13,14 +15,18 @@
 #include "base/version.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
+#include "comm/watch.hpp"
+#include "commands/introduction.hpp"
 #include "commands/run_folder.hpp"
 #include "config/assemble.hpp"
 #include "config/needs.hpp"
 #include "io/atomic_file.hpp"
 #include "observe/compare_local.hpp"
+#include "observe/death_rehearsal.hpp"
 #include "observe/progress.hpp"
 #include "observe/recorder.hpp"
 #include "observe/round_facts.hpp"
+#include "observe/survival.hpp"
 
 namespace silosum {
 
@@ -44,13 +50,14 @@ public:
     int run() {
         if (leads()) fmt::print("silosum {}  {}\n", version, config_.run.dir);
         watch_stop_signals();
+        if (config_.run.survives()) world_.watch()->take_late_for_dead();
         succeed_on_first(world_, [&] { folder_.prepare(config_.run); });
         const auto found = find();
         const DeviceChoice device = choose_device(world_, config_.run.device, *threads_);
         if (leads() && !device.note.empty()) fmt::print("{}\n", device.note);
         assembly_ = assemble(world_, config_, device, found.has_value());
         succeed_on_first(world_, [&] { check_apart_from_shards(); });
-        introduce();
+        if (leads()) introduce(config_, assembly_);
         Parameters initial;
         if (config_.evaluation.compare_local) initial = copy_of(assembly_.federation->global);
         add_measuring_observers();
@@ -62,7 +69,8 @@ public:
         if (done >= config_.run.rounds || !stop_reason.empty()) return leave_trained({.rounds = done, .stop_reason = stop_reason}, initial);
         if (is_stopped_before(done + 1)) return static_cast<int>(ExitCode::stopped);
         add_writing_observers(done);
-        return finish(train(done + 1), initial);
+        prepare_for_deaths(done);
+        return train(done + 1, initial);
     }
 
 private:
@@ -91,41 +99,6 @@ private:
         return signal[0] != 0;
     }
 
-    void introduce() const {
-        if (!leads()) return;
-        const auto& fed = *assembly_.federation;
-        const std::size_t silos = fed.census.silos.size();
-        fmt::print("{} on {} ({}, {} each): {} train, {} validation, {} test rows\n", counted(silos, "silo"),
-                   ranks_text(static_cast<std::size_t>(world_.size()), config_.local.ranks_per_silo), assembly_.identity.isa,
-                   counted(config_.run.threads, "thread"), fed.census.totals.train, fed.census.totals.validation, fed.census.totals.test);
-        if (fed.census.totals.validation + fed.census.totals.test == 0 && !assembly_.common_test)
-            fmt::print("no silo has validation or test rows, and there is no eval.common_test: only the train loss is measured\n");
-        const auto groups = static_cast<std::size_t>(fed.ranks->count());
-        if (groups > silos) {
-            const std::size_t without = (groups - silos) * static_cast<std::size_t>(fed.ranks->each());
-            fmt::print("{} without a silo: {} of the model and {} every sum\n", counted(without, "rank"),
-                       without == 1 ? "it owns a slice" : "they own slices", without == 1 ? "joins" : "join");
-        }
-        fmt::print("{}: {}; {} parameters\n", to_string(fed.census.problem), assembly_.description.layers, fed.global.values.size());
-        if (world_.size() > 1) fmt::print("updates travel by {}\n", fed.exchange->transport());
-        if (fed.group) {
-            const SecurePlan& plan = fed.group->plan();
-            fmt::print(
-                "sums under masks: {}, {} of {} shares open one, at least {} of {} must have trained\n",
-                plan.neighbours + 1 == silos ? "every silo with every other" : fmt::format("every silo with {} others", plan.neighbours),
-                plan.threshold, plan.neighbours + 1, plan.least_trained, counted(silos, "silo"));
-            fmt::print("{}\n", fed.group->claim());
-            for (const auto& [name, rows] : {std::pair("validation", &SiloEntry::validation), std::pair("test", &SiloEntry::test)}) {
-                const auto with = fed.census.silos_with(rows);
-                const auto count = std::count(with.begin(), with.end(), true);
-                if (count > 0 && !fed.sums->are_enough(with))
-                    fmt::print("{} rows are not measured: {}, and a sum needs those of {} trust domains\n", name,
-                               count == 1 ? "one silo has some" : fmt::format("{} silos have some", count), plan.least_trained);
-            }
-        }
-        std::fflush(stdout);
-    }
-
     template <class T, class... Arguments>
     T* observe_with(Arguments&&... arguments) {
         auto observer = std::make_unique<T>(std::forward<Arguments>(arguments)...);
@@ -134,7 +107,7 @@ private:
         return place;
     }
 
-    // Observers run in the order in which they are added. These two sets are apart because a checkpoint is restored in between.
+    // Observers run in the order in which they are added. These sets are apart because a checkpoint is restored in between.
     void add_measuring_observers() {
         Federation& fed = *assembly_.federation;
         round_facts_ = observe_with<RoundFacts>(fed);
@@ -145,11 +118,21 @@ private:
 
     void add_writing_observers(std::uint64_t done) {
         succeed_on_first(world_, [&] { folder_.write_config(config_); });
-        observe_with<Recorder>(world_, folder_.metrics(), done, assembly_.federation->sums->hides_silos());
+        recorder_ = observe_with<Recorder>(world_, folder_.metrics(), done, assembly_.federation->sums->hides_silos());
         checkpointer_ =
             observe_with<Checkpointer>(config_.checkpoint, folder_.checkpoints(), assembly_.identity, *assembly_.federation, *stopping_);
         checkpointer_->set_last_good(restored_from_);
-        observe_with<Progress>(progress_style(), done + 1);
+        progress_ = observe_with<Progress>(progress_style(), done + 1);
+    }
+
+    void prepare_for_deaths(std::uint64_t done) {
+        auto& observers = assembly_.federation->observers;
+        if (config_.run.survives()) {
+            survival_.emplace(*assembly_.federation, *stopping_, done);
+            observers.insert(observers.begin(), survival_->first_observer());
+            observers.push_back(survival_->last_observer());
+        }
+        observe_with<DeathRehearsal>(*world_.watch(), config_.run.rehearse_death, done + 1);
     }
 
     [[nodiscard]] ProgressStyle progress_style() const {
@@ -186,16 +169,95 @@ private:
         if (leads()) fmt::print("resumed after round {} from {}\n", found.round, found.folder.string());
     }
 
-    Outcome train(std::uint64_t first) {
+    int train(std::uint64_t first, const Parameters& initial) {
         try {
-            return run_synchronous(*assembly_.federation, {.number = first, .total = config_.run.rounds, .participants = {}});
+            return train_with_who_is_left(first, initial);
         } catch (const AgreedError& error) {
-            const auto& good = checkpointer_->last_good();
             const std::string what = error.what();
-            throw AgreedError(error.code(),
-                              what + (what.find('\n') == std::string::npos ? "; " : "\n") +
-                                  (good.empty() ? "no checkpoint was saved before" : "the last good checkpoint is " + good.string()));
+            throw AgreedError(error.code(), what + (what.find('\n') == std::string::npos ? "; " : "\n") + last_good());
+        } catch (const RankDied& death) {
+            throw RankDied(fmt::format("{}; {}: run again with --run.resume auto to go on", death.what(), last_good()));
         }
+    }
+
+    [[nodiscard]] std::string last_good() const {
+        const auto& good = checkpointer_->last_good();
+        return good.empty() ? "no checkpoint was saved before" : "the last good checkpoint is " + good.string();
+    }
+
+    // Whatever a death interrupts, also what is done after an earlier one, is begun again by those who are left.
+    int train_with_who_is_left(std::uint64_t first, const Parameters& initial) {
+        bool is_interrupted = false;
+        Outcome outcome{.rounds = first - 1, .stop_reason = {}};
+        for (;;) {
+            try {
+                if (is_interrupted) outcome = go_on_without_the_dead();
+                is_interrupted = false;
+                const Round next{.number = outcome.rounds + 1, .total = config_.run.rounds, .participants = {}};
+                return finish(run_synchronous(*assembly_.federation, next, outcome), initial);
+            } catch (const RankDied&) {
+                if (!survival_) throw;
+                is_interrupted = true;
+            }
+        }
+    }
+
+    // Collective over the ranks that are left. The rounds that are done, and why no other may follow.
+    Outcome go_on_without_the_dead() {
+        Federation& fed = *assembly_.federation;
+        world_ = world_.survivors();
+        const std::vector<std::uint32_t> lost = silos_of(world_.watch()->dead());
+        const std::size_t left = fed.census.silos.size() - lost.size();
+        if (left < config_.run.min_silos) {
+            throw AgreedError(ExitCode::runtime, fmt::format("{}: {} left, run.min_silos = {}", world_.watch()->text(),
+                                                             counted(left, "silo"), config_.run.min_silos));
+        }
+        succeed_on_first(world_, [&] {
+            if (!folder_.is_kept()) folder_.take_over();
+        });
+        const Standing standing = survival_->take_stock();
+        if (leads()) tell_of_deaths(standing.round + 1, lost);
+        deaths_.push_back({.round = standing.round + 1, .dead = dead_ranks()});
+        leave_out(assembly_, config_, lost);
+        if (leads()) std::copy(standing.model.begin(), standing.model.end(), fed.global.values.begin());
+        fed.exchange->publish_first(fed.global);
+        fed.exchange->set_next_range(standing.range);
+        survival_->keep_first(standing.round);
+        progress_->set_style(progress_style());
+        Outcome outcome{.rounds = standing.round, .stop_reason = standing.stop_reason};
+        if (standing.is_observed) {
+            recorder_->go_back_to(standing.round);
+        } else {
+            recorder_->go_back_to(standing.round - 1);
+            const Round round{.number = standing.round, .total = config_.run.rounds, .participants = fed.selection.choose(standing.round)};
+            outcome.stop_reason = show_to_observers(fed, round, *standing.sum);
+        }
+        return outcome;
+    }
+
+    [[nodiscard]] std::vector<int> dead_ranks() const {
+        const auto dead = world_.watch()->dead();
+        std::vector<int> ranks;
+        for (std::size_t rank = 0; rank < dead.size(); ++rank) {
+            if (dead[rank]) ranks.push_back(static_cast<int>(rank));
+        }
+        return ranks;
+    }
+
+    // Those whose ranks have died, ascending. Silos were dealt to ranks before the first death.
+    [[nodiscard]] std::vector<std::uint32_t> silos_of(const std::vector<bool>& dead) const {
+        std::vector<std::uint32_t> silos;
+        for (std::size_t id = 0; id < assembly_.federation->census.silos.size(); ++id) {
+            if (dead[static_cast<std::size_t>(host_of(id, static_cast<int>(dead.size())))]) silos.push_back(static_cast<std::uint32_t>(id));
+        }
+        return silos;
+    }
+
+    void tell_of_deaths(std::uint64_t round, const std::vector<std::uint32_t>& lost) const {
+        std::vector<std::string> names;
+        for (const std::uint32_t silo : lost) names.push_back(fmt::format("\"{}\"", assembly_.federation->census.silos[silo].name));
+        fmt::print(stderr, "silosum: warning: {}: from round {} on the run goes on with {}{}\n", world_.watch()->text(), round,
+                   ranks_text(static_cast<std::size_t>(world_.size()), 1), names.empty() ? "" : ", without " + join(names, ", "));
     }
 
     // Nothing is left to train. The model and the summary may still be missing, where the earlier start ended between the last checkpoint
@@ -229,7 +291,7 @@ private:
         save(folder_.model(), outcome.rounds);
         const bool interrupted = stopping_->was_interrupted();
         nlohmann::ordered_json summary = facts(outcome);
-        if (config_.evaluation.compare_local && !interrupted) add_comparison(summary, initial, outcome.rounds);
+        if (config_.evaluation.compare_local && !interrupted && deaths_.empty()) add_comparison(summary, initial, outcome.rounds);
         summary["peak_rank_bytes"] = peak_of_any_rank();
         succeed_on_first(world_, [&] { write_file_atomically(folder_.summary(), summary.dump(2) + "\n"); });
         if (leads()) {
@@ -245,7 +307,8 @@ private:
             if (interrupted) fmt::print("a checkpoint is saved; run again with --run.resume auto to go on\n");
             std::fflush(stdout);
         }
-        return static_cast<int>(interrupted ? ExitCode::stopped : ExitCode::done);
+        const ExitCode done = deaths_.empty() ? ExitCode::done : ExitCode::done_without_some;
+        return static_cast<int>(interrupted ? ExitCode::stopped : done);
     }
 
     [[nodiscard]] std::uint64_t peak_of_any_rank() const {
@@ -270,7 +333,11 @@ private:
                                     {"threads", config_.run.threads},
                                     {"clipped_rounds", round_facts_->clipped_rounds()},
                                     {"clipped", round_facts_->clipped()},
+                                    {"deaths", nlohmann::ordered_json::array()},
+                                    {"lost", nlohmann::ordered_json::array()},
                                     {"wall_seconds", wall_seconds() - started_}};
+        for (const auto& death : deaths_) json["deaths"].push_back({{"round", death.round}, {"dead", death.dead}});
+        for (const std::uint32_t silo : fed.lost) json["lost"].push_back(fed.census.silos[silo].name);
         for (const auto& [split, metrics] : evaluation_->latest()) json[split] = metrics.to_json(fed.census.problem.task);
         if (stopping_->state().best) {
             json["best"] = {{"round", stopping_->state().best_round}, {config_.evaluation.best_metric, *stopping_->state().best}};
@@ -314,7 +381,15 @@ private:
     Evaluation* evaluation_ = nullptr;
     Stopping* stopping_ = nullptr;
     Checkpointer* checkpointer_ = nullptr;
+    Recorder* recorder_ = nullptr;
+    Progress* progress_ = nullptr;
     std::filesystem::path restored_from_;
+    std::optional<Survival> survival_;
+    struct Death {
+        std::uint64_t round = 0;  // the first without them
+        std::vector<int> dead;    // all ranks that have died until then
+    };
+    std::vector<Death> deaths_;
 };
 
 }  // namespace
@@ -327,13 +402,23 @@ int run_train(const std::vector<std::string>& arguments) {
     require(!arguments.front().starts_with("--"), "the configuration file comes first: silosum train CONFIG [--section.key value ...]");
     int argc = 0;
     char** argv = nullptr;
-    const Session session(argc, argv);
-    const Communicator world = Communicator::world();
+    Session session(argc, argv);
+    Communicator world = Communicator::world();
+    world.watch_deaths();
+    session.keep(world.shared_watch());
+    const Watch& watch = *world.watch();
     try {
-        return Job(world, arguments).run();
+        return session.end(Job(world, arguments).run());
     } catch (const AgreedError& error) {
-        if (world.rank() == 0) fmt::print(stderr, "silosum: {}\n", error.what());
-        return static_cast<int>(error.code());
+        if (watch.is_first()) fmt::print(stderr, "silosum: {}\n", error.what());
+        return session.end(static_cast<int>(error.code()));
+    } catch (const RankDied& death) {
+        if (watch.is_first()) {
+            fmt::print(stderr, "silosum: {}\n", death.what());
+        } else {
+            std::this_thread::sleep_for(std::chrono::seconds(1));  // the end of one is the end of all, with most launchers
+        }
+        world.abort(static_cast<int>(ExitCode::runtime));
     } catch (const Error& error) {
         fmt::print(stderr, "silosum: rank {}: {}\n", world.rank(), error.what());
         world.abort(static_cast<int>(error.code()));

@@ -100,6 +100,25 @@ std::unique_ptr<GroupTraining> group_training(const Communicator& world, const R
     return training;
 }
 
+std::unique_ptr<Exchange> make_exchange(const Communicator& world, const RunConfig& config, const ExchangeSetup& setup,
+                                        SecureGroup* group) {
+    if (group != nullptr) return std::make_unique<SecureSum>(world, config.exchange, setup, *group);
+    return std::make_unique<ExactSum>(world, config.exchange, setup);
+}
+
+// What nobody has taught to go on without a part of its ranks.
+void check_survival(const RunConfig& config) {
+    if (!config.run.survives()) return;
+    require(config.local.ranks_per_silo == 1, "run.on_dead_rank = continue does not go with local.ranks_per_silo = {}: use end",
+            config.local.ranks_per_silo);
+    require(
+        !config.local.keeps_state(),
+        "run.on_dead_rank = continue does not go with local.state = keep, as a round that is done again would begin from another state: "
+        "use reset, or end");
+    require(config.exchange.transport != "nccl",
+            "run.on_dead_rank = continue does not go with exchange.transport = nccl: use auto, or end");
+}
+
 // Rank 0 makes or reads the first model: the mathematical functions of other ranks' libraries may round otherwise.
 Parameters first_model_on_all(const Communicator& world, const RunConfig& config, const Sequential& network,
                               const ModelDescription& description, Exchange& exchange, bool is_resumed) {
@@ -170,7 +189,10 @@ Parameters first_parameters(const RunConfig& config, const Sequential& network, 
 }
 
 Assembly assemble(const Communicator& world, const RunConfig& config, const DeviceChoice& device, bool is_resumed) {
-    succeed_on_all(world, [&] { (void)config.local.groups_of(world.size()); });
+    succeed_on_all(world, [&] {
+        (void)config.local.groups_of(world.size());
+        check_survival(config);
+    });
     const auto isa = agree_on_isa(world, config.run.isa);
     const auto each = static_cast<int>(config.local.ranks_per_silo);
     auto ranks = std::make_unique<RankGroups>(world, each);
@@ -220,13 +242,9 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Devi
         });
         setup.gpu = device.stream;
     }
-    std::unique_ptr<Exchange> exchange;
-    if (group) {
-        exchange = std::make_unique<SecureSum>(world, config.exchange, setup, *group);
-    } else {
-        exchange = std::make_unique<ExactSum>(world, config.exchange, setup);
-    }
+    auto exchange = make_exchange(world, config, setup, group.get());
     Assembly assembly;
+    assembly.exchange_setup = setup;
     assembly.description = {.problem = census.problem,
                             .layers = layers_text(layers),
                             .loss = config.model.loss,
@@ -257,6 +275,20 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Devi
                                                                   .observers = {},
                                                                   .clock = {}});
     return assembly;
+}
+
+void leave_out(Assembly& assembly, const RunConfig& config, const std::vector<std::uint32_t>& lost) {
+    Federation& fed = *assembly.federation;
+    fed.lost = lost;
+    fed.census.leave_out(lost);
+    fed.ranks = std::make_unique<RankGroups>(fed.world, 1);
+    if (fed.group) fed.group->go_on_with(fed.world);
+    ExchangeSetup& setup = assembly.exchange_setup;
+    setup.lost = lost;
+    (void)fed.exchange.release();
+    const auto* const old = new Parameters(std::move(fed.global));
+    fed.exchange = make_exchange(fed.world, config, setup, fed.group.get());
+    fed.global = fed.exchange->make_model(old->layout);
 }
 
 }  // namespace silosum

@@ -22,6 +22,7 @@ struct Assembly {
     ModelDescription description;  // of the model to be trained, round 0
     RunIdentity identity;
     std::optional<CommonTest> common_test;
+    ExchangeSetup exchange_setup;
 };
 
 /// Collective. Reads the configuration on rank 0 and gives it to all; all ranks throw the same AgreedError when it is wrong.
@@ -39,5 +40,11 @@ kernels::Isa agree_on_isa(const Communicator& world, const std::string& name);
 /// Collective. Shards, features, network, initial or given model, exchange, algorithm. No observers yet. is_resumed: a checkpoint will
 /// replace the model, so that run.warm_start need not be there any more.
 [[nodiscard]] Assembly assemble(const Communicator& world, const RunConfig& config, const DeviceChoice& device, bool is_resumed = false);
+
+/// Collective over the ranks that are left, whose communicator is the federation's by now. Makes anew what the dead were a part of: their
+/// silos take part in nothing any more; the exchange and the global model, whose values are then to be published, are new ones. The old
+/// ones are not freed, as MPI may still touch them. lost: all ids of their silos, ascending. Throws the same AgreedError on all ranks where
+/// sums under masks cannot go on without them.
+void leave_out(Assembly& assembly, const RunConfig& config, const std::vector<std::uint32_t>& lost);
 
 }  // namespace silosum

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "kernels/isa.hpp"
+#include "observe/death_rehearsal.hpp"
 
 namespace silosum {
 
@@ -44,6 +45,28 @@ void RunSettings::add_to(Options& options) {
     options.add("run.progress", &progress, "auto", "One live line, plain lines, or nothing; auto: live on a terminal, else lines.")
         .one_of({"auto", "live", "lines", "none"});
     options.add("run.warm_start", &warm_start, "", "Model file (.h5 or .safetensors) to start from instead of random values.").path();
+    options
+        .add(
+            "run.on_dead_rank", &on_dead_rank, "end",
+            "When a rank dies: end the run (run.resume = auto goes on from the last checkpoint), or continue with the silos of the other "
+            "ranks. The launcher must let ranks outlive each other: mpirun --enable-recovery (Open MPI 4), mpirun --with-ft ulfm (Open MPI "
+            "5); srun does not. See docs/dead-ranks.md.")
+        .one_of({"end", "continue"});
+    options.add("run.min_silos", &min_silos, 1, at_least(1), "The run ends where ranks that died have left fewer silos than this.")
+        .used_when([this] { return survives(); }, [] { return "run.on_dead_rank = end"; });
+    options
+        .add("run.rehearse_death", &rehearse_death, {},
+             "Ranks that kill themselves on purpose, ROUND:RANK:WAIT: in that round, at the time of this number that the rank would wait "
+             "for "
+             "others; to see what happens then.")
+        .check([this] {
+            try {
+                for (const auto& text : rehearse_death) (void)rehearsed_death_from(text);
+                return std::string();
+            } catch (const Error& error) {
+                return std::string(error.what());
+            }
+        });
 }
 
 RunConfig::RunConfig() {
@@ -78,6 +101,9 @@ std::string RunConfig::identity() const {
                                      "run.device",
                                      "run.progress",
                                      "run.warm_start",
+                                     "run.on_dead_rank",
+                                     "run.min_silos",
+                                     "run.rehearse_death",
                                      "eval",
                                      "checkpoint",
                                      "data.shards",

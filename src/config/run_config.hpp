@@ -29,6 +29,10 @@ struct RunSettings {
     std::string device;
     std::string progress;
     std::string warm_start;
+    std::string on_dead_rank;
+    std::uint64_t min_silos = 1;
+    std::vector<std::string> rehearse_death;
+    [[nodiscard]] bool survives() const { return on_dead_rank == "continue"; }
 
     void add_to(Options& options);
 };

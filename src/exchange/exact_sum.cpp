@@ -97,9 +97,10 @@ Aggregate ExactSum::finish(const Round& round) {
         aggregate.steps += arrival.steps;
     }
     // From here to the end all ranks hold the same values, so a refusal needs no further word between them.
-    if (aggregate.present != round.participants.size()) {
-        throw AgreedError(ExitCode::runtime, fmt::format("round {}: {} updates came for {} participants", round.number, aggregate.present,
-                                                         round.participants.size()));
+    const std::size_t expected = round.participants.size() - lost_of(round);
+    if (aggregate.present != expected) {
+        throw AgreedError(ExitCode::runtime,
+                          fmt::format("round {}: {} updates came for {} participants", round.number, aggregate.present, expected));
     }
     if (config_.range == "agreed") agree_on_range(arrivals);
     if (aggregate.is_refused()) {

@@ -131,6 +131,11 @@ void Exchange::begin(const Round& round) {
     ring_->clear();
 }
 
+std::size_t Exchange::lost_of(const Round& round) const {
+    return static_cast<std::size_t>(
+        std::count_if(setup_.lost.begin(), setup_.lost.end(), [&](std::uint32_t silo) { return round.includes(silo); }));
+}
+
 std::string Exchange::text_of(std::uint64_t silo) const {
     return silo < setup_.names.size() ? fmt::format("silo \"{}\"", setup_.names[silo]) : fmt::format("silo {}", silo);
 }

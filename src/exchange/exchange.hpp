@@ -41,6 +41,7 @@ struct ExchangeSetup {
     int ranks_per_silo = 1;             // ranks that host the same silos together: comm/rank_groups.hpp
     int ranks_per_node = 0;             // more ranks of a machine are taken as several nodes; 0: as many as there are
     std::optional<Stream> gpu{};        // of a GPU that no other rank uses, for exchange.transport = nccl
+    std::vector<std::uint32_t> lost{};  // ids of silos whose ranks have died: they take part in no round, whoever chooses them
 };
 
 /// C of the next round where exchange.range = from_previous, and what it goes by: all that a checkpoint keeps of the exchange.
@@ -104,6 +105,8 @@ public:
     /// W: the largest weight that a silo may have.
     [[nodiscard]] std::uint64_t max_weight() const { return max_weight_; }
 
+    /// Whether ranks of a machine have one model together.
+    [[nodiscard]] bool shares_memory() const { return shared_model_ != nullptr; }
     /// How words and the model travel, for people: "shared memory", "messages", ...
     [[nodiscard]] const std::string& transport() const { return transport_; }
     /// Seconds since begin(): encode, wait (for ranks that still train), wire, decode, publish; under masks also hash, keys, mask, unmask.
@@ -131,6 +134,7 @@ protected:
     [[nodiscard]] std::string text_of(std::uint64_t silo) const;
     [[nodiscard]] static Waiting waiting_for(const Update& update, std::uint64_t weight);
     [[nodiscard]] EncodedUpdate with_settings(const Waiting& update) const;
+    [[nodiscard]] std::size_t lost_of(const Round& round) const;
     [[nodiscard]] std::string divergence(std::uint32_t silo, std::uint64_t coordinates) const;
     [[nodiscard]] Aggregate empty_aggregate();
     void choose_next_range(const Aggregate& aggregate, double largest_of_slice);

@@ -77,7 +77,7 @@ SecureAttempt::SecureAttempt(SecureGroup& group, const SumTerms& terms, const st
 }
 
 bool SecureAttempt::is_gone(std::uint32_t silo, LeaveStep before) const {
-    if (is_absent_[silo]) return true;
+    if (is_absent_[silo] || group_.host_of(silo) < 0) return true;
     const auto step = rehearsal_.leaves(terms_.round, silo);
     return step && *step != LeaveStep::train && *step <= before;
 }
@@ -351,6 +351,7 @@ SecureAttempt::Messages SecureAttempt::gather_tags(const Messages& signatures, c
 Unmasking SecureAttempt::finish(const TagSums& tag_sums) {
     const Communicator& world = group_.communicator();
     shared_masks_.clear();  // after R4 no word is masked
+    group_.set_releasing(true);
     const auto signatures = from_all(
         LeaveStep::signature, [] {}, [&](std::uint32_t, SecureParty& party) { return party.agree_on_members(entries_); });
     crypto::Bytes32 sums{};
@@ -374,6 +375,7 @@ Unmasking SecureAttempt::finish(const TagSums& tag_sums) {
         });
     std::optional<Unmasking> unmasking;
     succeed_on_all(world, [&] { unmasking.emplace(*session_, members_, releases, sums); });
+    group_.set_releasing(false);  // what has been given is in the ledgers of all that are left
     if (world.rank() == 0) {
         for (const auto& complaint : unmasking->complaints()) fmt::print(stderr, "silosum: warning: {}\n", complaint);
     }

@@ -23,7 +23,7 @@ SecureGroup::SecureGroup(const Communicator& communicator, const ExchangeConfig&
       cipher_(config.cipher == "chacha20" ? kernels::Cipher::chacha20 : kernels::Cipher::aes128_ctr),
       wants_tags_(config.integrity == "tags"),
       accepts_count_leaks_(config.count_leak == "accept") {
-    find_hosts(names.size());
+    find_hosts(names.size(), true);
     if (config.identities == "roster") {
         take_roster(config, names);
     } else {
@@ -46,7 +46,19 @@ SecureGroup::SecureGroup(const Communicator& communicator, const ExchangeConfig&
     }
 }
 
-void SecureGroup::find_hosts(std::size_t silos) {
+void SecureGroup::go_on_with(const Communicator& survivors) {
+    communicator_ = survivors.duplicate(communicator_.deadline_s());
+    ranks_ = RankGroups(communicator_, 1);
+    find_hosts(roster_.size(), false);
+    if (is_on_any(communicator_, is_releasing_)) {
+        throw AgreedError(
+            ExitCode::runtime,
+            "a rank died when it may have given shares of its silos for a sum: no other silos may be summed on this model. Start "
+            "all ranks again, with run.resume = auto: the sum is then done over the same silos, or refused");
+    }
+}
+
+void SecureGroup::find_hosts(std::size_t silos, bool are_all_there) {
     std::string mine;
     for (const std::uint32_t silo : hosted_) mine += std::to_string(silo) + "\n";
     const auto texts = all_gather_text(communicator_, mine);
@@ -61,7 +73,7 @@ void SecureGroup::find_hosts(std::size_t silos) {
                 hosts_[silo] = static_cast<int>(rank);
             }
         }
-        const auto missing = std::find(hosts_.begin(), hosts_.end(), -1);
+        const auto missing = are_all_there ? std::find(hosts_.begin(), hosts_.end(), -1) : hosts_.end();
         require<RuntimeError>(missing == hosts_.end(), "no rank hosts silo {}", missing - hosts_.begin());
         for (int group = 0; group < ranks_.count() && wants_tags_; ++group) {
             const int rank = ranks_.rank_of(group);

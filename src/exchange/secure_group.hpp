@@ -31,7 +31,7 @@ public:
 
     [[nodiscard]] const Communicator& communicator() const { return communicator_; }
     [[nodiscard]] const RankGroups& ranks() const { return ranks_; }
-    /// The rank that hosts a silo; the first of a group.
+    /// The rank that hosts a silo, the first of a group; -1 where it has died.
     [[nodiscard]] int host_of(std::uint32_t silo) const { return hosts_[silo]; }
     /// By id of the silo.
     [[nodiscard]] const std::vector<RosterEntry>& roster() const { return roster_; }
@@ -43,6 +43,12 @@ public:
     [[nodiscard]] kernels::Cipher cipher() const { return cipher_; }
     [[nodiscard]] bool wants_tags() const { return wants_tags_; }
     [[nodiscard]] bool accepts_count_leaks() const { return accepts_count_leaks_; }
+    /// Collective over the ranks that are left. Silos that have no rank any more have no host, and are absent from all attempts. Throws the
+    /// same AgreedError on all ranks where a sum over other silos might be a second one of the model that they have: after a death between
+    /// the first signature of the members and the end of the sum, a rank that died may have given shares.
+    void go_on_with(const Communicator& survivors);
+    /// Whether a sum stands between the two. Set before the signatures leave.
+    void set_releasing(bool is_releasing) { is_releasing_ = is_releasing; }
     /// Hash of the global model that the silos of this rank have now; before there is one, the same
     /// for all runs: what is summed then is a function of the data alone.
     [[nodiscard]] const crypto::Bytes32& model_hash() const { return model_hash_; }
@@ -54,7 +60,7 @@ public:
 
 private:
     void take_roster(const ExchangeConfig& config, const std::vector<std::string>& names);
-    void find_hosts(std::size_t silos);
+    void find_hosts(std::size_t silos, bool are_all_there);
     void make_throwaways(const std::vector<std::string>& names);
 
     Communicator communicator_;
@@ -71,6 +77,7 @@ private:
     bool accepts_count_leaks_ = false;
     crypto::Bytes32 model_hash_{};
     std::string why_simulation_;
+    bool is_releasing_ = false;
 };
 
 }  // namespace silosum

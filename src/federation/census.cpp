@@ -103,6 +103,10 @@ void Census::add(const Declaration& other) {
     silos.push_back(other.silo);
 }
 
+void Census::leave_out(const std::vector<std::uint32_t>& lost) {
+    for (const std::uint32_t silo : lost) silos[silo].train = silos[silo].validation = silos[silo].test = 0;
+}
+
 std::uint64_t Census::largest_train() const {
     std::uint64_t largest = 0;
     for (const auto& silo : silos) largest = std::max(largest, silo.train);

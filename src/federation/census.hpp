@@ -52,6 +52,8 @@ struct Census {
     /// The next silo. DataError unless it fits to the others: one task, one feature shape, the same names of classes and features, a silo
     /// name of its own.
     void add(const Declaration& declaration);
+    /// Silos that are gone have no rows any more.
+    void leave_out(const std::vector<std::uint32_t>& lost);
     [[nodiscard]] std::uint64_t largest_train() const;
     /// By id.
     [[nodiscard]] std::vector<bool> silos_with(std::uint64_t SiloEntry::*split) const;

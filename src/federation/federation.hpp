@@ -36,7 +36,8 @@ struct Federation {
     std::unique_ptr<Exchange> exchange;
     std::unique_ptr<Algorithm> algorithm;
     std::vector<std::unique_ptr<Observer>> observers;
-    PhaseClock clock;  // of the round in hand
+    PhaseClock clock;                      // of the round in hand
+    std::vector<std::uint32_t> lost = {};  // ids of silos whose ranks have died, ascending
 };
 
 struct Outcome {
@@ -46,6 +47,10 @@ struct Outcome {
 
 /// Trains until the last round or until an observer asks to stop; `round` is the first, or the one after a checkpoint.
 /// All ranks call it. A silo that diverged, or an exchange that failed, throws the same AgreedError on every rank.
-Outcome run_synchronous(Federation& federation, Round round);
+/// outcome: of the rounds before, where it has one; with a reason to stop nothing is trained.
+Outcome run_synchronous(Federation& federation, Round round, Outcome outcome = {});
+
+/// Shows a finished round to all observers, as the loop does. Collective. Returns why no round may follow, or "".
+std::string show_to_observers(Federation& federation, const Round& round, const Aggregate& sum);
 
 }  // namespace silosum

@@ -4,8 +4,7 @@
 
 namespace silosum {
 
-Outcome run_synchronous(Federation& fed, Round round) {
-    Outcome outcome;
+Outcome run_synchronous(Federation& fed, Round round, Outcome outcome) {
     while (!round.is_past_last() && outcome.stop_reason.empty()) {
         fed.clock.clear();
         round.participants = fed.selection.choose(round.number);  // 1. the same draw on every rank, no message
@@ -23,12 +22,16 @@ Outcome run_synchronous(Federation& fed, Round round) {
         const Aggregate sum = fed.exchange->finish(round);  // 4. one collective; this rank holds its slice of the mean
         if (!sum.is_refused()) fed.algorithm->apply(fed.exchange->slice_of(fed.global), sum, round);  // 5. the server step, on the slice
         fed.exchange->publish(fed.global);                                                            // 6. everyone has the new model
-        RoundReport report{.round = round, .aggregate = sum, .clock = fed.clock, .record = {}, .stop_reason = {}};
-        for (auto& observer : fed.observers) observer->after_round(report);  // 7. measure, save, perhaps stop
-        outcome = {.rounds = round.number, .stop_reason = report.stop_reason};
+        outcome = {.rounds = round.number, .stop_reason = show_to_observers(fed, round, sum)};        // 7. measure, save, perhaps stop
         round = round.next();
     }
     return outcome;
+}
+
+std::string show_to_observers(Federation& fed, const Round& round, const Aggregate& sum) {
+    RoundReport report{.round = round, .aggregate = sum, .clock = fed.clock, .record = {}, .stop_reason = {}};
+    for (auto& observer : fed.observers) observer->after_round(report);
+    return report.stop_reason;
 }
 
 }  // namespace silosum

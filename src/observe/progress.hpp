@@ -14,6 +14,8 @@ enum class ProgressStyle { none, lines, live };
 class Progress : public Observer {
 public:
     Progress(ProgressStyle style, std::uint64_t first_round);
+    /// Where another rank has become rank 0.
+    void set_style(ProgressStyle style) { style_ = style; }
     void after_round(RoundReport& report) override;
 
 private:

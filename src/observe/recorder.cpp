@@ -68,7 +68,12 @@ nlohmann::ordered_json longest_phases(const Communicator& world, const PhaseCloc
 
 Recorder::Recorder(const Communicator& world, std::filesystem::path file, std::uint64_t last_kept_round, bool hides_silos)
     : world_(world), hides_silos_(hides_silos), file_(std::move(file)) {
+    go_back_to(last_kept_round);
+}
+
+void Recorder::go_back_to(std::uint64_t last_kept_round) {
     succeed_on_first(world_, [&] {
+        stream_.close();
         write_file_atomically(file_, lines_up_to(file_, last_kept_round));
         stream_.open(file_, std::ios::app);
         require<RuntimeError>(stream_.good(), "cannot write {}: {}", file_.string(), std::strerror(errno));

@@ -16,6 +16,8 @@ public:
     /// Collective. Keeps the lines of rounds up to `last_kept_round` of an earlier start and drops later ones, which will be trained again.
     Recorder(const Communicator& world, std::filesystem::path file, std::uint64_t last_kept_round, bool hides_silos);
     void after_round(RoundReport& report) override;
+    /// Collective. Drops the lines of rounds after this one, also where another rank has become rank 0.
+    void go_back_to(std::uint64_t last_kept_round);
 
 private:
     const Communicator& world_;

@@ -37,15 +37,17 @@ void RoundFacts::after_round(RoundReport& report) {
     record["round"] = report.round.number;
     record["participants"] = report.round.participants.size();
     record["trained"] = sum.trained;
+    for (const std::uint32_t silo : federation_.lost) record["lost"].push_back(federation_.census.silos[silo].name);
     record["train_loss"] = sum.numbers[1] > 0 ? nlohmann::ordered_json(sum.numbers[0] / sum.numbers[1]) : nlohmann::ordered_json();
     if (!federation_.sums->hides_silos()) record["train_losses"] = train_losses(federation_, report.round);
     record["weight_sum"] = sum.weight_sum;
     record["steps"] = sum.steps;
     record["range"] = sum.range;
     record["clipped"] = sum.clipped;
-    if (sum.clipped > 0) {
+    if (sum.clipped > 0 && report.round.number != last_counted_) {
         ++clipped_rounds_;
         clipped_ += sum.clipped;
+        last_counted_ = report.round.number;
     }
     record["encoding_error_bound"] = sum.clipped == 0 ? nlohmann::ordered_json(sum.error_bound) : nlohmann::ordered_json();
     std::vector<std::uint64_t> bytes{federation_.exchange->bytes_sent()};

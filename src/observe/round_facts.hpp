@@ -17,6 +17,7 @@ public:
 
 private:
     Federation& federation_;
+    std::uint64_t last_counted_ = 0;  // a round may be looked at again
     std::uint64_t clipped_rounds_ = 0;
     std::uint64_t clipped_ = 0;
 };

@@ -58,8 +58,13 @@ def run(arguments, ranks=None, timeout=120, env=None, cwd=None, user=None):
 
 def start(arguments, ranks, cwd=None):
     """Starts in a session of its own, so that a test can end all of it."""
+    return start_with([MPIEXEC, "-n", str(ranks)], arguments, cwd)
+
+
+def start_with(launcher, arguments, cwd=None):
+    """The same under a launcher with words of its own."""
     return subprocess.Popen(
-        command(arguments, ranks), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=mpi_environment(), cwd=cwd,
+        [*launcher, *command(arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=mpi_environment(), cwd=cwd,
         start_new_session=True, stdin=subprocess.DEVNULL,
     )
 
