@@ -43,7 +43,7 @@ void all_reduce(const Communicator& communicator, std::span<T> values, MPI_Datat
         MPI_Request request = MPI_REQUEST_NULL;
         mpi_check(
             MPI_Iallreduce(MPI_IN_PLACE, piece.data(), static_cast<int>(piece.size()), type, operation, communicator.handle(), &request));
-        wait(request, communicator.deadline_s(), what);
+        wait(request, communicator, what);
     });
 }
 
@@ -70,14 +70,14 @@ void check_wrapping(const Communicator& communicator, int bits) {
 void barrier(const Communicator& communicator) {
     MPI_Request request = MPI_REQUEST_NULL;
     mpi_check(MPI_Ibarrier(communicator.handle(), &request));
-    wait(request, communicator.deadline_s(), "all ranks to reach a barrier");
+    wait(request, communicator, "all ranks to reach a barrier");
 }
 
 void broadcast_bytes(const Communicator& communicator, std::span<std::byte> bytes, int root) {
     for_pieces(bytes, communicator.largest_count(), [&](std::span<std::byte> piece) {
         MPI_Request request = MPI_REQUEST_NULL;
         mpi_check(MPI_Ibcast(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, root, communicator.handle(), &request));
-        wait(request, communicator.deadline_s(), "a broadcast");
+        wait(request, communicator, "a broadcast");
     });
 }
 
@@ -125,7 +125,7 @@ std::vector<std::byte> all_gather_bytes(const Communicator& communicator, std::s
     MPI_Request request = MPI_REQUEST_NULL;
     mpi_check(MPI_Iallgather(sent.data(), static_cast<int>(mine.size()), MPI_BYTE, received.data(), static_cast<int>(mine.size()), MPI_BYTE,
                              communicator.handle(), &request));
-    wait(request, communicator.deadline_s(), "a word from every rank");
+    wait(request, communicator, "a word from every rank");
     (void)sent.take();
     return received.take();
 }

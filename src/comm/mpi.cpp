@@ -10,6 +10,8 @@
 #include <sched.h>
 
 #include "base/error.hpp"
+#include "comm/roll_call.hpp"
+#include "comm/time_limit.hpp"
 
 namespace silosum {
 
@@ -43,6 +45,10 @@ private:
     long nap_ns_ = 20'000;
 };
 
+// Before a configuration is there, and after all is written: nobody has said how long.
+constexpr double longest_start_s = 600;
+constexpr double longest_end_s = 60;
+
 }  // namespace
 
 namespace detail {
@@ -58,6 +64,7 @@ void check_mpi(int code, const char* call, const char* file, int line) {
 
 Session::Session(int& argc, char**& argv) {
     int provided = MPI_THREAD_SINGLE;
+    const TimeLimit limit("MPI_Init", longest_start_s);
     mpi_check(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided));
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
@@ -66,6 +73,7 @@ Session::Session(int& argc, char**& argv) {
 }
 
 Session::~Session() {
+    const TimeLimit limit("MPI_Finalize", longest_end_s);
     MPI_Finalize();
 }
 
@@ -90,7 +98,8 @@ Communicator::Communicator(Communicator&& other) noexcept
       rank_(other.rank_),
       size_(other.size_),
       deadline_s_(other.deadline_s_),
-      largest_count_(other.largest_count_) {}
+      largest_count_(other.largest_count_),
+      roll_call_(std::move(other.roll_call_)) {}
 
 Communicator& Communicator::operator=(Communicator&& other) noexcept {
     if (this == &other) return *this;
@@ -100,6 +109,7 @@ Communicator& Communicator::operator=(Communicator&& other) noexcept {
     size_ = other.size_;
     deadline_s_ = other.deadline_s_;
     largest_count_ = other.largest_count_;
+    roll_call_ = std::move(other.roll_call_);
     return *this;
 }
 
@@ -114,7 +124,9 @@ void Communicator::free() noexcept {
 
 Communicator Communicator::duplicate() const {
     MPI_Comm handle = MPI_COMM_NULL;
-    mpi_check(MPI_Comm_dup(handle_, &handle));
+    MPI_Request request = MPI_REQUEST_NULL;
+    mpi_check(MPI_Comm_idup(handle_, &handle, &request));
+    wait(request, *this, "all ranks to come to the making of a communicator");
     return with_limits_of(handle, *this);
 }
 
@@ -128,17 +140,20 @@ Communicator Communicator::with_limits_of(MPI_Comm handle, const Communicator& o
     Communicator made(handle);
     made.deadline_s_ = other.deadline_s_;
     made.largest_count_ = other.largest_count_;
+    made.roll_call_ = other.roll_call_;
     return made;
 }
 
 Communicator Communicator::split(int part) const {
     MPI_Comm handle = MPI_COMM_NULL;
+    const TimeLimit limit("MPI_Comm_split", deadline_s_);
     mpi_check(MPI_Comm_split(handle_, part, rank_, &handle));
     return with_limits_of(handle, *this);
 }
 
 Communicator Communicator::split_by_machine() const {
     MPI_Comm handle = MPI_COMM_NULL;
+    const TimeLimit limit("MPI_Comm_split_type", deadline_s_);
     mpi_check(MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &handle));
     return with_limits_of(handle, *this);
 }
@@ -148,37 +163,44 @@ void Communicator::abort(int code) const {
     std::terminate();
 }
 
-void poll(const std::function<bool()>& is_done, double deadline_s, const std::string& what) {
+void Communicator::call_the_roll() {
+    roll_call_ = std::make_shared<RollCall>(*this);
+}
+
+void poll(const std::function<bool()>& is_done, const Communicator& communicator, const std::string& what) {
+    constexpr double long_s = 0.05;  // by then this rank may be one that others wait for
     const auto start = std::chrono::steady_clock::now();
     Backoff backoff;
     while (!is_done()) {
         backoff.pause();
         if (!backoff.is_idle()) continue;
         const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
-        require<RuntimeError>(waited.count() < deadline_s,
-                              "waited {:g} s for {}: another rank has stopped or is too slow (exchange.deadline_s sets the limit)",
-                              deadline_s, what);
+        RollCall* const roll_call = communicator.roll_call();
+        if (roll_call != nullptr && waited.count() > long_s) roll_call->answer();
+        if (waited.count() < communicator.deadline_s()) continue;
+        throw RuntimeError(fmt::format("waited {:g} s for {}: {} (exchange.deadline_s sets the limit)", communicator.deadline_s(), what,
+                                       roll_call == nullptr ? "another rank has stopped or is too slow" : roll_call->who_is_missing()));
     }
 }
 
-void wait_all(std::vector<MPI_Request>& requests, double deadline_s, const std::string& what) {
+void wait_all(std::vector<MPI_Request>& requests, const Communicator& communicator, const std::string& what) {
     const auto is_done = [&] {
         int done = 0;
         mpi_check(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE));
         return done != 0;
     };
     if (requests.empty()) return;
-    poll(is_done, deadline_s, what);
+    poll(is_done, communicator, what);
     requests.clear();
 }
 
-void wait(MPI_Request& request, double deadline_s, const std::string& what) {
+void wait(MPI_Request& request, const Communicator& communicator, const std::string& what) {
     const auto is_done = [&] {
         int done = 0;
         mpi_check(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
         return done != 0;
     };
-    poll(is_done, deadline_s, what);
+    poll(is_done, communicator, what);
 }
 
 void Transfers::send(const void* data, std::size_t bytes, int to) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ public:
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 };
+
+class RollCall;
 
 /// A group of ranks with its own message space. Making one is collective.
 class Communicator {
@@ -53,6 +56,12 @@ public:
     /// Ends the job on every rank with this exit code.
     [[noreturn]] void abort(int code) const;
 
+    /// Collective over all ranks of the job. From now on waits of this communicator, and of those that are made from it, say which ranks
+    /// are missing when a deadline passes.
+    void call_the_roll();
+    /// Null where nobody does.
+    [[nodiscard]] RollCall* roll_call() const { return roll_call_.get(); }
+
     /// How long an operation waits for other ranks before it throws.
     [[nodiscard]] double deadline_s() const { return deadline_s_; }
     void set_deadline(double seconds) { deadline_s_ = seconds; }
@@ -70,15 +79,16 @@ private:
     int size_ = 1;
     double deadline_s_ = 3600;
     std::size_t largest_count_ = std::size_t{1} << 30;
+    std::shared_ptr<RollCall> roll_call_;
 };
 
-/// Asks until it is done, as below: for what is waited for without MPI.
-void poll(const std::function<bool()>& is_done, double deadline_s, const std::string& what);
+/// Asks until it is done, as below: for what is waited for without MPI. By the communicator's deadline.
+void poll(const std::function<bool()>& is_done, const Communicator& communicator, const std::string& what);
 
 /// Waits with MPI_Testall, first spinning, then yielding, then in short sleeps, so that ranks which wait leave the cores to ranks which
 /// compute. Throws RuntimeError naming `what` when the deadline passes; MPI may then still touch the buffers: end the program soon.
-void wait_all(std::vector<MPI_Request>& requests, double deadline_s, const std::string& what);
-void wait(MPI_Request& request, double deadline_s, const std::string& what);
+void wait_all(std::vector<MPI_Request>& requests, const Communicator& communicator, const std::string& what);
+void wait(MPI_Request& request, const Communicator& communicator, const std::string& what);
 
 /// Messages on their way, sent and received as bytes. Messages between two ranks arrive in the order they were started.
 class Transfers {
@@ -90,7 +100,7 @@ public:
     void signal(int kind, int to);
     void expect(int kind, int from);
     /// Until all are done; buffers may be used again afterwards.
-    void wait(const std::string& what) { wait_all(requests_, communicator_->deadline_s(), what); }
+    void wait(const std::string& what) { wait_all(requests_, *communicator_, what); }
     /// True while MPI may still use a buffer, as after a missed deadline.
     [[nodiscard]] bool pending() const { return !requests_.empty(); }
 

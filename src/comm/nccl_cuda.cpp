@@ -109,7 +109,7 @@ void Nccl::settle(int result, const std::string& what) {
                 if (asked != ncclSuccess) state = asked;
                 return state != ncclInProgress;
             },
-            communicator_.deadline_s(), what);
+            communicator_, what);
     });
     if (error) {
         give_up();
@@ -129,7 +129,7 @@ void Nccl::wait_until(const std::function<bool()>& is_done, const std::string& w
                 if (asked != ncclSuccess) state = asked;
                 return state != ncclSuccess && state != ncclInProgress;
             },
-            communicator_.deadline_s(), what);
+            communicator_, what);
     });
     if (error) {
         give_up();
