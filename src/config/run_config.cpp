@@ -44,6 +44,12 @@ void RunSettings::add_to(Options& options) {
     options.add("run.progress", &progress, "auto", "One live line, plain lines, or nothing; auto: live on a terminal, else lines.")
         .one_of({"auto", "live", "lines", "none"});
     options.add("run.warm_start", &warm_start, "", "Model file (.h5 or .safetensors) to start from instead of random values.").path();
+    options.add(
+        "run.grace_s", &grace_s, 20.0, at_least(0),
+        "Seconds that a round may go on after SIGTERM, SIGINT or SIGUSR1. One that trains for longer is given up, and trained again "
+        "when the run goes on; set it below the time that the system leaves (SLURM: KillWait, or --signal).");
+    options.add("run.strict_permissions", &strict_permissions, false,
+                "Refuse shards that every user of their machine can read, instead of warning (see data.public).");
 }
 
 RunConfig::RunConfig() {
@@ -78,9 +84,13 @@ std::string RunConfig::identity() const {
                                      "run.device",
                                      "run.progress",
                                      "run.warm_start",
+                                     "run.grace_s",
+                                     "run.strict_permissions",
                                      "eval",
                                      "checkpoint",
                                      "data.shards",
+                                     "data.stage",
+                                     "data.public",
                                      "local.deadline_s",
                                      "exchange.count_leak",
                                      "exchange.transport",

@@ -29,6 +29,8 @@ struct RunSettings {
     std::string device;
     std::string progress;
     std::string warm_start;
+    double grace_s = 0;
+    bool strict_permissions = false;
 
     void add_to(Options& options);
 };
