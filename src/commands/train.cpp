@@ -13,6 +13,7 @@
 #include "base/version.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
+#include "comm/launch.hpp"
 #include "commands/run_folder.hpp"
 #include "config/assemble.hpp"
 #include "config/needs.hpp"
@@ -43,7 +44,7 @@ public:
 
     int run() {
         if (leads()) fmt::print("silosum {}  {}\n", version, config_.run.dir);
-        watch_stop_signals();
+        set_grace(config_.run.grace_s);
         succeed_on_first(world_, [&] { folder_.prepare(config_.run); });
         const auto found = find();
         const DeviceChoice device = choose_device(world_, config_.run.device, *threads_);
@@ -62,7 +63,8 @@ public:
         if (done >= config_.run.rounds || !stop_reason.empty()) return leave_trained({.rounds = done, .stop_reason = stop_reason}, initial);
         if (is_stopped_before(done + 1)) return static_cast<int>(ExitCode::stopped);
         add_writing_observers(done);
-        return finish(train(done + 1), initial);
+        const auto outcome = train(done + 1);
+        return outcome ? finish(*outcome, initial) : static_cast<int>(ExitCode::stopped);
     }
 
 private:
@@ -186,16 +188,34 @@ private:
         if (leads()) fmt::print("resumed after round {} from {}\n", found.round, found.folder.string());
     }
 
-    Outcome train(std::uint64_t first) {
+    // Nothing where it was stopped and there is nothing new: what was there before still holds.
+    std::optional<Outcome> train(std::uint64_t first) {
         try {
             return run_synchronous(*assembly_.federation, {.number = first, .total = config_.run.rounds, .participants = {}});
         } catch (const AgreedError& error) {
+            if (error.code() == ExitCode::stopped) return give_up_round(error.what());
             const auto& good = checkpointer_->last_good();
             const std::string what = error.what();
             throw AgreedError(error.code(),
                               what + (what.find('\n') == std::string::npos ? "; " : "\n") +
                                   (good.empty() ? "no checkpoint was saved before" : "the last good checkpoint is " + good.string()));
         }
+    }
+
+    std::optional<Outcome> give_up_round(const std::string& why) {
+        round_was_given_up_ = true;
+        const bool is_saved = checkpointer_->save_last();
+        const auto& good = checkpointer_->last_good();
+        if (leads()) {
+            fmt::print("{}: it is given up, and trained again once the run goes on{}\n", why,
+                       is_saved       ? ""
+                       : good.empty() ? "; no checkpoint was saved before"
+                                      : "; the last good checkpoint is " + good.string());
+            std::fflush(stdout);
+        }
+        if (!is_saved) return std::nullopt;
+        return Outcome{.rounds = checkpointer_->last_round(),
+                       .stop_reason = fmt::format("signal, round {} given up", checkpointer_->last_round() + 1)};
     }
 
     // Nothing is left to train. The model and the summary may still be missing, where the earlier start ended between the last checkpoint
@@ -227,7 +247,7 @@ private:
 
     int finish(const Outcome& outcome, const Parameters& initial) {
         save(folder_.model(), outcome.rounds);
-        const bool interrupted = stopping_->was_interrupted();
+        const bool interrupted = stopping_->was_interrupted() || round_was_given_up_;
         nlohmann::ordered_json summary = facts(outcome);
         if (config_.evaluation.compare_local && !interrupted) add_comparison(summary, initial, outcome.rounds);
         summary["peak_rank_bytes"] = peak_of_any_rank();
@@ -271,6 +291,7 @@ private:
                                     {"clipped_rounds", round_facts_->clipped_rounds()},
                                     {"clipped", round_facts_->clipped()},
                                     {"wall_seconds", wall_seconds() - started_}};
+        if (const auto job = slurm_job()) json["slurm"] = {{"job", job->id}, {"restarts", job->restarts}};
         for (const auto& [split, metrics] : evaluation_->latest()) json[split] = metrics.to_json(fed.census.problem.task);
         if (stopping_->state().best) {
             json["best"] = {{"round", stopping_->state().best_round}, {config_.evaluation.best_metric, *stopping_->state().best}};
@@ -314,6 +335,7 @@ private:
     Evaluation* evaluation_ = nullptr;
     Stopping* stopping_ = nullptr;
     Checkpointer* checkpointer_ = nullptr;
+    bool round_was_given_up_ = false;
     std::filesystem::path restored_from_;
 };
 
@@ -325,10 +347,18 @@ int run_train(const std::vector<std::string>& arguments) {
         return static_cast<int>(arguments.empty() ? ExitCode::usage : ExitCode::done);
     }
     require(!arguments.front().starts_with("--"), "the configuration file comes first: silosum train CONFIG [--section.key value ...]");
+    watch_stop_signals();  // before MPI starts, which takes its time: a signal must not end a rank that is about to train
+    keep_files_private();
+    const Launch launch = launch_of_this_process();
     int argc = 0;
     char** argv = nullptr;
     const Session session(argc, argv);
-    const Communicator world = Communicator::world();
+    Communicator world = Communicator::world();
+    if (const auto problem = problem_with(launch, world.size()); !problem.empty()) {
+        if (launch.is_first) fmt::print(stderr, "silosum: {}\n", problem);
+        return static_cast<int>(ExitCode::usage);
+    }
+    world.call_the_roll();
     try {
         return Job(world, arguments).run();
     } catch (const AgreedError& error) {
