@@ -9,6 +9,7 @@ build_packages=(cmake ninja-build g++ ccache openmpi-bin libopenmpi-dev libhdf5-
     nlohmann-json3-dev libssl-dev libsodium-dev pkg-config zlib1g-dev libhwy-dev libgtest-dev libgmock-dev
     python3)
 test_packages=(python3-numpy python3-h5py clang-format-14 clang-tidy-14 clang-14 libclang-rt-14-dev shellcheck git)
+slurm_packages=(slurm-wlm slurm-client munge)
 
 say() { printf '\n== %s\n' "$*"; }
 fail() {

@@ -1,5 +1,6 @@
 #include "base/process.hpp"
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <string>
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -21,8 +23,12 @@ namespace silosum {
 namespace {
 
 volatile std::sig_atomic_t received_signal = 0;
+std::atomic<double> received_at{0};
+static_assert(std::atomic<double>::is_always_lock_free);  // for use in a signal handler
+double grace_s = 0;
 
 void remember_signal(int signal) {
+    if (received_signal == 0) received_at = wall_seconds();
     received_signal = signal;
     // The second Ctrl-C or TERM is meant: let it end the process. SIGUSR1 may come again from mpirun and srun both.
     if (signal != SIGUSR1) std::signal(signal, SIG_DFL);
@@ -77,6 +83,23 @@ void keep_memory_private() {
 
 int stop_signal() {
     return received_signal;
+}
+void set_grace(double seconds) {
+    grace_s = seconds;
+}
+bool is_grace_over() {
+    return received_signal != 0 && wall_seconds() - received_at > grace_s;
+}
+
+void keep_files_private() {
+    ::umask(077);
+}
+
+std::optional<SlurmJob> slurm_job() {
+    const char* id = std::getenv("SLURM_JOB_ID");
+    if (id == nullptr) return std::nullopt;
+    const char* restarts = std::getenv("SLURM_RESTART_COUNT");
+    return SlurmJob{id, restarts == nullptr ? 0 : std::strtoull(restarts, nullptr, 10)};
 }
 
 bool output_is_watched() {

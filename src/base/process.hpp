@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
 
 namespace silosum {
 
@@ -21,6 +24,20 @@ void watch_stop_signals();
 void keep_memory_private();
 /// The signal that asked to stop, or 0.
 [[nodiscard]] int stop_signal();
+/// How long after such a signal work may still go on: until then it is better to end it than to lose it.
+void set_grace(double seconds);
+/// A signal has asked to stop, and the grace is over.
+[[nodiscard]] bool is_grace_over();
+
+/// From now on files that this process makes are for its user alone.
+void keep_files_private();
+
+/// The job of SLURM that this process is part of.
+struct SlurmJob {
+    std::string id;
+    std::uint64_t restarts = 0;  // how often SLURM has put it back into its queue
+};
+[[nodiscard]] std::optional<SlurmJob> slurm_job();
 
 /// Whether standard output ends on a terminal, also when it passes through mpirun, which gives every rank a pseudo-terminal of its own.
 [[nodiscard]] bool output_is_watched();

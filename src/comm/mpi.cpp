@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "comm/roll_call.hpp"
 #include "comm/survivors.hpp"
 #include "comm/watch.hpp"
 
@@ -47,6 +48,10 @@ private:
     long nap_ns_ = 20'000;
 };
 
+// Before a configuration is there, and after all is written: nobody has said how long.
+constexpr double longest_start_s = 600;
+constexpr double longest_end_s = 600;
+
 }  // namespace
 
 namespace detail {
@@ -63,6 +68,7 @@ void check_mpi(int code, const char* call, const char* file, int line) {
 
 Session::Session(int& argc, char**& argv) {
     int provided = MPI_THREAD_SINGLE;
+    const BlockingCall blocking(nullptr, "MPI_Init", longest_start_s);
     mpi_check(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided));
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
@@ -71,9 +77,8 @@ Session::Session(int& argc, char**& argv) {
 }
 
 Session::~Session() {
-    constexpr double deadline_s = 600;
     constexpr double grace_s = 5;  // ranks end one after the other
-    const BlockingCall blocking(watch_.get(), "MPI_Finalize", deadline_s, grace_s);
+    const BlockingCall blocking(watch_.get(), "MPI_Finalize", longest_end_s, grace_s);
     if (watch_) watch_->stop_listening();
     MPI_Finalize();
 }
@@ -107,7 +112,8 @@ Communicator::Communicator(Communicator&& other) noexcept
       size_(other.size_),
       deadline_s_(other.deadline_s_),
       largest_count_(other.largest_count_),
-      watch_(std::move(other.watch_)) {}
+      watch_(std::move(other.watch_)),
+      roll_call_(std::move(other.roll_call_)) {}
 
 Communicator& Communicator::operator=(Communicator&& other) noexcept {
     if (this == &other) return *this;
@@ -118,6 +124,7 @@ Communicator& Communicator::operator=(Communicator&& other) noexcept {
     deadline_s_ = other.deadline_s_;
     largest_count_ = other.largest_count_;
     watch_ = std::move(other.watch_);
+    roll_call_ = std::move(other.roll_call_);
     return *this;
 }
 
@@ -165,6 +172,7 @@ Communicator Communicator::with_limits_of(MPI_Comm handle, const Communicator& o
     made.deadline_s_ = other.deadline_s_;
     made.largest_count_ = other.largest_count_;
     made.watch_ = other.watch_;
+    made.roll_call_ = other.roll_call_;
     return made;
 }
 
@@ -187,8 +195,14 @@ void Communicator::abort(int code) const {
     std::terminate();
 }
 
+void Communicator::call_the_roll() {
+    roll_call_ = std::make_shared<RollCall>(*this);
+}
+
 void poll(const std::function<bool()>& is_done, const Communicator& communicator, const std::string& what) {
+    constexpr double long_s = 0.05;  // by then this rank may be one that others wait for
     Watch* const watch = communicator.watch();
+    RollCall* const roll_call = communicator.roll_call();
     if (watch != nullptr) {
         watch->count_wait();
         watch->check();
@@ -200,10 +214,11 @@ void poll(const std::function<bool()>& is_done, const Communicator& communicator
         if (!backoff.is_idle()) continue;
         if (watch != nullptr) watch->look();
         const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
+        if (roll_call != nullptr && waited.count() > long_s) roll_call->answer();
         if (waited.count() < communicator.deadline_s()) continue;
         if (watch != nullptr) watch->miss(what);
-        throw RuntimeError(fmt::format("waited {:g} s for {}: another rank has stopped or is too slow (exchange.deadline_s sets the limit)",
-                                       communicator.deadline_s(), what));
+        throw RuntimeError(fmt::format("waited {:g} s for {}: {} (exchange.deadline_s sets the limit)", communicator.deadline_s(), what,
+                                       roll_call == nullptr ? "another rank has stopped or is too slow" : roll_call->who_is_missing()));
     }
 }
 

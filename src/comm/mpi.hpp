@@ -39,6 +39,8 @@ private:
     std::shared_ptr<Watch> watch_;
 };
 
+class RollCall;
+
 /// A group of ranks with its own message space. Making one is collective.
 class Communicator {
 public:
@@ -72,6 +74,11 @@ public:
     [[nodiscard]] const std::shared_ptr<Watch>& shared_watch() const { return watch_; }
     /// Those that are left, in the same order; see Watch::survivors. Of a communicator of all ranks, or of all that were left last time.
     [[nodiscard]] Communicator survivors() const;
+    /// Collective over all ranks of the job. From now on waits of this communicator, and of those that are made from it, say which ranks
+    /// are missing when a deadline passes.
+    void call_the_roll();
+    /// Null where nobody does.
+    [[nodiscard]] RollCall* roll_call() const { return roll_call_.get(); }
 
     /// How long an operation waits for other ranks before it throws.
     [[nodiscard]] double deadline_s() const { return deadline_s_; }
@@ -93,6 +100,7 @@ private:
     double deadline_s_ = 3600;
     std::size_t largest_count_ = std::size_t{1} << 30;
     std::shared_ptr<Watch> watch_;
+    std::shared_ptr<RollCall> roll_call_;
 };
 
 /// Asks until it is done, as below: for what is waited for without MPI. By the communicator's deadline and watch.

@@ -262,8 +262,7 @@ void Watch::move_to(MPI_Comm survivors) {
 }
 
 BlockingCall::BlockingCall(Watch* watch, const char* call, double deadline_s, double grace_s) {
-    if (watch == nullptr) return;
-    Lifelines* const lines = watch->lifelines_ ? &*watch->lifelines_ : nullptr;
+    Lifelines* const lines = watch != nullptr && watch->lifelines_ ? &*watch->lifelines_ : nullptr;
     std::vector<int> watched;
     for (const int rank : lines == nullptr ? std::vector<int>() : lines->neighbours()) {
         if (watch->is_member(rank) && watch->states_[index(rank)] == Watch::alive) watched.push_back(rank);

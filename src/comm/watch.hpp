@@ -90,7 +90,7 @@ private:
 /// does not return all the same, the program ends soon; otherwise at the deadline.
 class BlockingCall {
 public:
-    /// watch may be null: nothing is watched then.
+    /// watch may be null: there is only the deadline then.
     BlockingCall(Watch* watch, const char* call, double deadline_s, double grace_s = 3);
     ~BlockingCall() = default;
     BlockingCall(const BlockingCall&) = delete;

@@ -15,6 +15,7 @@
 #include "base/version.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
+#include "comm/launch.hpp"
 #include "comm/watch.hpp"
 #include "commands/introduction.hpp"
 #include "commands/run_folder.hpp"
@@ -49,7 +50,7 @@ public:
 
     int run() {
         if (leads()) fmt::print("silosum {}  {}\n", version, config_.run.dir);
-        watch_stop_signals();
+        set_grace(config_.run.grace_s);
         if (config_.run.survives()) world_.watch()->take_late_for_dead();
         succeed_on_first(world_, [&] { folder_.prepare(config_.run); });
         const auto found = find();
@@ -173,6 +174,10 @@ private:
         try {
             return train_with_who_is_left(first, initial);
         } catch (const AgreedError& error) {
+            if (error.code() == ExitCode::stopped) {
+                const auto outcome = give_up_round(error.what());
+                return outcome ? finish(*outcome, initial) : static_cast<int>(ExitCode::stopped);
+            }
             const std::string what = error.what();
             throw AgreedError(error.code(), what + (what.find('\n') == std::string::npos ? "; " : "\n") + last_good());
         } catch (const RankDied& death) {
@@ -260,6 +265,23 @@ private:
                    ranks_text(static_cast<std::size_t>(world_.size()), 1), names.empty() ? "" : ", without " + join(names, ", "));
     }
 
+    // Nothing where there is nothing new to save: what was there before still holds.
+    std::optional<Outcome> give_up_round(const std::string& why) {
+        round_was_given_up_ = true;
+        const bool is_saved = checkpointer_->save_last();
+        const auto& good = checkpointer_->last_good();
+        if (leads()) {
+            fmt::print("{}: it is given up, and trained again once the run goes on{}\n", why,
+                       is_saved       ? ""
+                       : good.empty() ? "; no checkpoint was saved before"
+                                      : "; the last good checkpoint is " + good.string());
+            std::fflush(stdout);
+        }
+        if (!is_saved) return std::nullopt;
+        return Outcome{.rounds = checkpointer_->last_round(),
+                       .stop_reason = fmt::format("signal, round {} given up", checkpointer_->last_round() + 1)};
+    }
+
     // Nothing is left to train. The model and the summary may still be missing, where the earlier start ended between the last checkpoint
     // and them.
     int leave_trained(const Outcome& outcome, const Parameters& initial) {
@@ -289,7 +311,7 @@ private:
 
     int finish(const Outcome& outcome, const Parameters& initial) {
         save(folder_.model(), outcome.rounds);
-        const bool interrupted = stopping_->was_interrupted();
+        const bool interrupted = stopping_->was_interrupted() || round_was_given_up_;
         nlohmann::ordered_json summary = facts(outcome);
         if (config_.evaluation.compare_local && !interrupted && deaths_.empty()) add_comparison(summary, initial, outcome.rounds);
         summary["peak_rank_bytes"] = peak_of_any_rank();
@@ -338,6 +360,7 @@ private:
                                     {"wall_seconds", wall_seconds() - started_}};
         for (const auto& death : deaths_) json["deaths"].push_back({{"round", death.round}, {"dead", death.dead}});
         for (const std::uint32_t silo : fed.lost) json["lost"].push_back(fed.census.silos[silo].name);
+        if (const auto job = slurm_job()) json["slurm"] = {{"job", job->id}, {"restarts", job->restarts}};
         for (const auto& [split, metrics] : evaluation_->latest()) json[split] = metrics.to_json(fed.census.problem.task);
         if (stopping_->state().best) {
             json["best"] = {{"round", stopping_->state().best_round}, {config_.evaluation.best_metric, *stopping_->state().best}};
@@ -383,6 +406,7 @@ private:
     Checkpointer* checkpointer_ = nullptr;
     Recorder* recorder_ = nullptr;
     Progress* progress_ = nullptr;
+    bool round_was_given_up_ = false;
     std::filesystem::path restored_from_;
     std::optional<Survival> survival_;
     struct Death {
@@ -400,10 +424,18 @@ int run_train(const std::vector<std::string>& arguments) {
         return static_cast<int>(arguments.empty() ? ExitCode::usage : ExitCode::done);
     }
     require(!arguments.front().starts_with("--"), "the configuration file comes first: silosum train CONFIG [--section.key value ...]");
+    watch_stop_signals();  // before MPI starts, which takes its time: a signal must not end a rank that is about to train
+    keep_files_private();
+    const Launch launch = launch_of_this_process();
     int argc = 0;
     char** argv = nullptr;
     Session session(argc, argv);
     Communicator world = Communicator::world();
+    if (const auto problem = problem_with(launch, world.size()); !problem.empty()) {
+        if (launch.is_first) fmt::print(stderr, "silosum: {}\n", problem);
+        return static_cast<int>(ExitCode::usage);
+    }
+    world.call_the_roll();
     world.watch_deaths();
     session.keep(world.shared_watch());
     const Watch& watch = *world.watch();

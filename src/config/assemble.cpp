@@ -13,6 +13,7 @@
 #include "exchange/exact_sum.hpp"
 #include "exchange/secure_sum.hpp"
 #include "federation/features.hpp"
+#include "io/permissions.hpp"
 
 namespace silosum {
 
@@ -55,6 +56,28 @@ std::optional<CommonTest> common_test_on_all(const Communicator& world, Sums& su
         common_test = std::move(test);
     });
     return common_test;
+}
+
+// Each rank looks at the shards it has read: others it may not even see.
+void check_readers(const Communicator& world, const RunConfig& config, const std::vector<Silo>& silos) {
+    if (config.data.is_public) return;
+    std::string open;
+    for (const Silo& silo : silos) {
+        if (is_readable_by_all(silo.shard().path)) open += silo.shard().path.string() + "\n";
+    }
+    succeed_on_all(world, [&] {
+        require<DataError>(open.empty() || !config.run.strict_permissions,
+                           "run.strict_permissions: every user of this machine can read {}; take that from them (chmod o-r), or set "
+                           "data.public = true where it is no secret",
+                           open.substr(0, open.find('\n')));
+    });
+    const auto texts = gather_text(world, open, 0);
+    const auto files = split(join(texts, ""), '\n');
+    if (world.rank() != 0 || files.front().empty()) return;
+    fmt::print(stderr,
+               "silosum: warning: every user of their machine can read {} ({}{}); take that from them (chmod o-r), or set data.public = "
+               "true where they are no secret\n",
+               counted(files.size() - 1, "shard"), files.front(), files.size() > 2 ? ", ..." : "");
 }
 
 // What masks cannot hide is refused before any rank trains.
@@ -200,7 +223,8 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Devi
     std::vector<Silo> silos;
     // A ledger notices other data by itself; where there is none, nothing is secret.
     const bool has_secrets = config.exchange.secure && config.exchange.identities == "roster";
-    Census census = take_census(world, *ranks, files, silos, config.exchange.secure, has_secrets);
+    Census census = take_census(world, *ranks, files, silos, config.exchange.secure, has_secrets, config.data.stage);
+    check_readers(world, config, silos);
     ExchangeSetup setup;
     setup.ranks_per_silo = each;
     for (const Silo& silo : silos) setup.hosted.push_back(silo.id());

@@ -67,6 +67,12 @@ void RunSettings::add_to(Options& options) {
                 return std::string(error.what());
             }
         });
+    options.add(
+        "run.grace_s", &grace_s, 20.0, at_least(0),
+        "Seconds that a round may go on after SIGTERM, SIGINT or SIGUSR1. One that trains for longer is given up, and trained again "
+        "when the run goes on; set it below the time that the system leaves (SLURM: KillWait, or --signal).");
+    options.add("run.strict_permissions", &strict_permissions, false,
+                "Refuse shards that every user of their machine can read, instead of warning (see data.public).");
 }
 
 RunConfig::RunConfig() {
@@ -104,9 +110,13 @@ std::string RunConfig::identity() const {
                                      "run.on_dead_rank",
                                      "run.min_silos",
                                      "run.rehearse_death",
+                                     "run.grace_s",
+                                     "run.strict_permissions",
                                      "eval",
                                      "checkpoint",
                                      "data.shards",
+                                     "data.stage",
+                                     "data.public",
                                      "local.deadline_s",
                                      "exchange.count_leak",
                                      "exchange.transport",

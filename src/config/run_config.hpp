@@ -33,6 +33,8 @@ struct RunSettings {
     std::uint64_t min_silos = 1;
     std::vector<std::string> rehearse_death;
     [[nodiscard]] bool survives() const { return on_dead_rank == "continue"; }
+    double grace_s = 0;
+    bool strict_permissions = false;
 
     void add_to(Options& options);
 };

@@ -69,6 +69,12 @@ void DataConfig::add_to(Options& options) {
              "each class.")
         .check([this] { return problem_of_weights(class_weights); });
     options.add("data.drop_last", &drop_last, false, "Leave out the last batch of an epoch when it is not full.");
+    options
+        .add("data.stage", &stage, "",
+             "Folder on every machine's own disk: each rank copies the shards of its silos there in one go, reads the copies, and removes "
+             "them. For shared file systems that are slow with many small reads.")
+        .path();
+    options.add("data.public", &is_public, false, "The shards are no secret: do not warn where every user of a machine can read them.");
 }
 
 std::vector<std::filesystem::path> shard_files(const std::vector<std::string>& entries, const std::string& what) {

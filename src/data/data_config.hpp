@@ -17,6 +17,8 @@ struct DataConfig {
     std::string standardise;
     std::vector<std::string> class_weights;  // {"none"}, {"balanced"}, or one positive number a class
     bool drop_last = false;
+    std::string stage;  // empty: shards are read where they lie
+    bool is_public = false;
 
     void add_to(Options& options);
 };

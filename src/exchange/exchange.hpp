@@ -75,7 +75,8 @@ public:
     /// A rank that hosts one participant encodes while it sends: update.local and update.global must last until finish() returns.
     /// With several, the update is used up when add() returns. One of weight 0 says that the silo missed its deadline: the round goes on.
     virtual void add(const Update& update) = 0;
-    /// Says that a hosted silo has no update to give, and why; the same on all ranks of a group.
+    /// Says that a hosted silo has no update to give, and why; the same on all ranks of a group. Where the error is ExitCode::stopped, the
+    /// round is given up: finish() throws it on all ranks.
     virtual void fail(std::uint32_t silo, const Error& error) = 0;
     /// Seconds that a hosted silo may train in the round that has begun, 0: no limit. Those of the configuration, unless the round is done
     /// again and must get from the silo what it got the first time. In a group what the first rank says holds.

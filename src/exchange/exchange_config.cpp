@@ -43,7 +43,8 @@ void ExchangeConfig::add_to(Options& options) {
     options.add(
         "exchange.chunk_kib", &chunk_kib, 2048, between(1, 1 << 20),
         "KiB that a rank sends to all others in one step of the sum. Buffers take four times that; the model does not depend on it.");
-    options.add("exchange.deadline_s", &deadline_s, 3600.0, above(0), "Seconds a rank waits for others before it gives up.");
+    options.add("exchange.deadline_s", &deadline_s, 3600.0, above(0),
+                "Seconds a rank waits for others before it gives up and names those that do not answer.");
     add_secure_to(options);
 }
 

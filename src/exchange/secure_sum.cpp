@@ -162,8 +162,10 @@ bool SecureSum::tag_now(const Update& update, Tail& tail) const {
     return true;
 }
 
-void SecureSum::fail(std::uint32_t silo, const Error& /*error*/) {
-    give_nothing(silo);
+// A round that is given up is given up by all, before a word of it has left: without the silo it would be another round.
+void SecureSum::fail(std::uint32_t silo, const Error& error) {
+    if (error.code() != ExitCode::stopped) return give_nothing(silo);
+    if (!error_) error_ = error;
 }
 
 // The silo names itself, and does not join. No numbers: what is printed here is read by all.

@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
+#include "io/staged_file.hpp"
 
 namespace silosum {
 
@@ -39,10 +40,14 @@ void hide_sizes(SiloEntry& silo) {
     for (auto split : {&SiloEntry::train, &SiloEntry::validation, &SiloEntry::test}) silo.*split = std::min<std::uint64_t>(silo.*split, 1);
 }
 
-Shard read_shard_of_silo(const std::filesystem::path& file) {
+Shard read_shard_of_silo(const std::filesystem::path& file, const std::filesystem::path& stage) {
     require<DataError>(std::filesystem::exists(file),
                        "data.shards: there is no file {}, as seen from this rank; make shards with `silosum shard`", file.string());
-    return read_shard(file);
+    if (stage.empty()) return read_shard(file);
+    const StagedFile copy(file, stage);
+    Shard shard = read_shard(copy.path());
+    shard.path = file;
+    return shard;
 }
 
 // A path may lead to other files on other nodes.
@@ -135,12 +140,12 @@ RowTotals sum_rows(Sums& sums, const Census& census, const std::vector<Silo>& ho
 }
 
 Census take_census(const Communicator& world, const RankGroups& ranks, const std::vector<std::filesystem::path>& files,
-                   std::vector<Silo>& hosted, bool hides_sizes, bool hides_fingerprints) {
+                   std::vector<Silo>& hosted, bool hides_sizes, bool hides_fingerprints, const std::filesystem::path& stage) {
     nlohmann::json mine = nlohmann::json::object();
     succeed_on_all(world, [&] {
         for (std::size_t i = 0; i < files.size(); ++i) {
             if (host_of(i, ranks.count()) != ranks.group()) continue;
-            hosted.emplace_back(static_cast<std::uint32_t>(i), read_shard_of_silo(files[i]));
+            hosted.emplace_back(static_cast<std::uint32_t>(i), read_shard_of_silo(files[i], stage));
             Declaration declaration = declaration_of(hosted.back().shard());
             if (hides_sizes) hide_sizes(declaration.silo);
             if (hides_fingerprints) declaration.silo.fingerprint.clear();

@@ -67,9 +67,10 @@ struct Census {
 /// Collective. Silo i is the i-th file. Reads the shards of this rank's silos into `hosted`, on every rank of a group, and checks that all
 /// silos fit together. All ranks throw the same AgreedError where a shard cannot be read or does not fit, or is not the same for all of a
 /// group. hides_sizes: silos say of each split only whether it has rows; totals are then to be summed otherwise. hides_fingerprints: nor
-/// do they say which data they have.
+/// do they say which data they have. stage: a folder of this machine through which shards are read, or empty.
 [[nodiscard]] Census take_census(const Communicator& world, const RankGroups& ranks, const std::vector<std::filesystem::path>& files,
-                                 std::vector<Silo>& hosted, bool hides_sizes, bool hides_fingerprints);
+                                 std::vector<Silo>& hosted, bool hides_sizes, bool hides_fingerprints,
+                                 const std::filesystem::path& stage = {});
 /// Collective. Rows of all silos, by a sum; 0 of a split that fewer silos have than a sum needs.
 [[nodiscard]] RowTotals sum_rows(Sums& sums, const Census& census, const std::vector<Silo>& hosted);
 

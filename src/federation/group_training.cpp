@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/phase_clock.hpp"
+#include "base/process.hpp"
 #include "comm/collectives.hpp"
 
 namespace silosum {
@@ -52,6 +53,7 @@ void GroupTraining::tell(const Error& error) {
 
 void GroupTraining::begin(double deadline_s) {
     is_late_ = false;
+    must_stop_ = false;
     is_waiting_ = false;
     deadline_s_ = meet({.deadline_s = deadline_s}).front().deadline_s;
     started_ = wall_seconds();
@@ -68,11 +70,13 @@ kernels::LossSum GroupTraining::add_up(const kernels::LossSum& loss, std::span<f
     const bool is_late_here = deadline_s_ > 0 && wall_seconds() - started_ > deadline_s_;
     kernels::LossSum whole;
     is_late_ = false;
-    for (const Word& word : meet({.late = is_late_here ? 1U : 0U, .loss = loss})) {
+    must_stop_ = false;
+    for (const Word& word : meet({.late = is_late_here ? 1U : 0U, .stop = is_grace_over() ? 1U : 0U, .loss = loss})) {
         whole.loss += word.loss.loss;
         whole.weight += word.loss.weight;
         whole.correct += word.loss.correct;
         is_late_ = is_late_ || word.late != 0;
+        must_stop_ = must_stop_ || word.stop != 0;
     }
     is_waiting_ = true;
     sum_->add_up(gradient);

@@ -45,6 +45,8 @@ public:
     kernels::LossSum add_up(const kernels::LossSum& loss, std::span<float> gradient) override;
     /// Whether a rank was beyond the deadline when gradients were last added up.
     [[nodiscard]] bool is_late() const { return is_late_; }
+    /// Whether a rank had to stop then: see is_grace_over().
+    [[nodiscard]] bool must_stop() const { return must_stop_; }
     /// The end: RuntimeError unless all ranks have the same model.
     void compare(std::span<const float> model);
 
@@ -53,6 +55,7 @@ private:
     struct Word {
         std::uint64_t failed = 0;  // the exit code
         std::uint64_t late = 0;
+        std::uint64_t stop = 0;
         double deadline_s = 0;
         kernels::LossSum loss{};
         std::uint64_t model = 0;
@@ -66,6 +69,7 @@ private:
     double started_ = 0;
     double deadline_s_ = 0;
     bool is_late_ = false;
+    bool must_stop_ = false;
     bool is_waiting_ = false;  // for other ranks: what goes wrong then cannot be told to them
 };
 

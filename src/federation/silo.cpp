@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/phase_clock.hpp"
+#include "base/process.hpp"
 #include "data/batch_order.hpp"
 
 namespace silosum {
@@ -118,6 +119,10 @@ Update Silo::train_here(std::span<const float> global, Trainer& trainer, const R
                 name(), round.number, loss.loss, steps);
             sum.loss += loss.loss;
             sum.weight += loss.weight;
+        }
+        if (trainer.group_ != nullptr ? trainer.group_->must_stop() : is_grace_over()) {
+            throw Error(ExitCode::stopped,
+                        fmt::format("round {} went on for longer than run.grace_s after a signal to stop", round.number));
         }
         const bool is_late = trainer.group_ != nullptr ? trainer.group_->is_late() : deadline_s > 0 && wall_seconds() - start > deadline_s;
         if (is_late) {

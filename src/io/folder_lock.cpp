@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/process.hpp"
 
 namespace silosum {
 
@@ -43,7 +44,8 @@ FolderLock::FolderLock(const std::filesystem::path& folder) {
                 holder.empty() ? "another program" : holder);
         return;
     }
-    const std::string holder = fmt::format("process {} on {}", ::getpid(), host_name());
+    const auto job = slurm_job();
+    const std::string holder = fmt::format("process {} on {}{}", ::getpid(), host_name(), job ? ", job " + job->id : "");
     // For the message above only: a lock whose holder could not be written down is a lock.
     if (::ftruncate(file_, 0) == 0) (void)!::pwrite(file_, holder.data(), holder.size(), 0);
 }

@@ -223,13 +223,21 @@ Checkpointer::Checkpointer(const CheckpointConfig& config, std::filesystem::path
     : config_(config), folder_(std::move(folder)), identity_(std::move(identity)), federation_(federation), stopping_(stopping) {}
 
 void Checkpointer::after_round(RoundReport& report) {
+    last_ = {report.round.number, report.stop_reason, report.record.value("model_sha256", "")};
+    is_saved_ = false;
     const bool due = report.is_final() || (config_.every > 0 && report.round.number % config_.every == 0);
-    if (due) save(report);
+    if (due) save();
 }
 
-void Checkpointer::save(const RoundReport& report) {
+bool Checkpointer::save_last() {
+    const bool is_as_it_was = last_.round > 0 && !federation_.trainer.settings().keeps_state();
+    if (!is_saved_ && is_as_it_was) save();
+    return is_saved_;
+}
+
+void Checkpointer::save() {
     const auto& world = federation_.world;
-    const auto target = folder_ / folder_name(report.round.number);
+    const auto target = folder_ / folder_name(last_.round);
     try {
         succeed_on_first(world, [&] {
             std::error_code error;
@@ -237,20 +245,21 @@ void Checkpointer::save(const RoundReport& report) {
             if (!error) std::filesystem::create_directories(target, error);
             require<RuntimeError>(!error, "cannot make {}: {}", target.string(), error.message());
         });
-        write_files(target, report);
+        write_files(target);
     } catch (const AgreedError& error) {
         std::error_code ignored;  // what is left does not count; it only takes room
         if (world.rank() == 0) std::filesystem::remove_all(target, ignored);
         throw AgreedError(error.code(),
                           fmt::format("the checkpoint of round {} was not saved (once it can be, --run.resume auto goes on): {}",
-                                      report.round.number, error.what()));
+                                      last_.round, error.what()));
     }
     last_good_ = target;
-    if (world.rank() == 0) remove_old(report.round.number);
+    is_saved_ = true;
+    if (world.rank() == 0) remove_old(last_.round);
 }
 
 // Each group writes the files of its silos, rank 0 the rest; the manifest makes it count.
-void Checkpointer::write_files(const std::filesystem::path& target, const RoundReport& report) {
+void Checkpointer::write_files(const std::filesystem::path& target) {
     const auto& world = federation_.world;
     nlohmann::json files = nlohmann::json::array();
     succeed_on_all(world, [&] {
@@ -279,17 +288,17 @@ void Checkpointer::write_files(const std::filesystem::path& target, const RoundR
         for (const auto& text : all_files) {
             for (const auto& file : nlohmann::json::parse(text)) list.push_back(file);
         }
-        write_manifest(target, report, list);
+        write_manifest(target, list);
     });
 }
 
-void Checkpointer::write_manifest(const std::filesystem::path& target, const RoundReport& report, const nlohmann::json& files) const {
+void Checkpointer::write_manifest(const std::filesystem::path& target, const nlohmann::json& files) const {
     const NextRange& range = federation_.exchange->next_range();
     nlohmann::json manifest{{"format", "silosum-checkpoint"},
                             {"version", checkpoint_version},
-                            {"round", report.round.number},
-                            {"stop_reason", report.stop_reason},
-                            {"model_sha256", report.record.value("model_sha256", "")},
+                            {"round", last_.round},
+                            {"stop_reason", last_.stop_reason},
+                            {"model_sha256", last_.model_sha256},
                             {"identity", identity_json(identity_)},
                             {"range", {{"next", range.value}, {"floor", range.floor}, {"unclipped_rounds", range.unclipped_rounds}}},
                             {"stopping", stopping_json(stopping_.state())},

@@ -45,15 +45,25 @@ public:
     Checkpointer(const CheckpointConfig& config, std::filesystem::path folder, RunIdentity identity, Federation& federation,
                  const Stopping& stopping);
     void after_round(RoundReport& report) override;
+    /// Collective. Saves what the last round left, unless it is saved already. For when another has been begun and given up: that leaves
+    /// the model as it was, but not the state that silos keep (local.state = keep). False where there is nothing of this run to save.
+    bool save_last();
+    [[nodiscard]] std::uint64_t last_round() const { return last_.round; }
 
     /// The folder of the last good checkpoint of this run; empty before the first.
     [[nodiscard]] const std::filesystem::path& last_good() const { return last_good_; }
     void set_last_good(std::filesystem::path folder) { last_good_ = std::move(folder); }
 
 private:
-    void save(const RoundReport& report);
-    void write_files(const std::filesystem::path& target, const RoundReport& report);
-    void write_manifest(const std::filesystem::path& target, const RoundReport& report, const nlohmann::json& files) const;
+    // What a manifest says of the round after which the checkpoint was made.
+    struct Ended {
+        std::uint64_t round = 0;
+        std::string stop_reason;
+        std::string model_sha256;  // on rank 0
+    };
+    void save();
+    void write_files(const std::filesystem::path& target);
+    void write_manifest(const std::filesystem::path& target, const nlohmann::json& files) const;
     void remove_old(std::uint64_t newest) const;
 
     CheckpointConfig config_;
@@ -62,6 +72,8 @@ private:
     Federation& federation_;
     const Stopping& stopping_;
     std::filesystem::path last_good_;
+    Ended last_;
+    bool is_saved_ = false;  // last_
 };
 
 }  // namespace silosum

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/process.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
 #include "io/atomic_file.hpp"
@@ -84,6 +85,7 @@ void Recorder::after_round(RoundReport& report) {
     const auto phases = hides_silos_ ? phases_of_all(report.clock) : longest_phases(world_, report.clock);
     succeed_on_first(world_, [&] {
         report.record["seconds"] = phases;
+        if (const auto job = slurm_job()) report.record["restarts"] = job->restarts;
         stream_ << report.record.dump() << '\n' << std::flush;
         require<RuntimeError>(stream_.good(), "cannot write {}: {}", file_.string(), std::strerror(errno));
     });

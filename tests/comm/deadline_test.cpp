@@ -1,5 +1,7 @@
 // Ranks that wait for one which does not come must say so in time; when it does come, the job can still end in order.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <mpi.h>
 
 #include "base/error.hpp"
 #include "comm/collectives.hpp"
@@ -29,6 +31,38 @@ TEST(Deadline, WaitingRanksThrowAndNameWhatTheyWaitedFor) {
     }
     barrier(world);  // only now has every other rank given up
     if (is_late) barrier(late);
+    barrier(world);
+}
+
+// A rank that waits answers; one that is stopped, or computes, does not.
+TEST(Deadline, TheRankThatIsMissingIsNamed) {
+    Communicator world = Communicator::world();
+    world.call_the_roll();
+    Communicator late = world.duplicate();
+    const int last = world.size() - 1;
+    if (world.rank() == 0) {
+        late.set_deadline(0.3);
+        const std::string text = message_of([&] { barrier(late); });
+        EXPECT_NE(text.find(fmt::format("rank {} does not answer", last)), std::string::npos) << text;
+        MPI_Send(nullptr, 0, MPI_BYTE, last, 0, world.handle());
+    } else {
+        if (world.rank() == last) MPI_Recv(nullptr, 0, MPI_BYTE, 0, 0, world.handle(), MPI_STATUS_IGNORE);  // without an ear for questions
+        barrier(late);
+    }
+    barrier(world);
+}
+
+TEST(Deadline, WhereAllAnswerTheMessageSaysSo) {
+    Communicator world = Communicator::world();
+    world.call_the_roll();
+    Communicator late = world.duplicate();
+    if (world.rank() == 0) {
+        late.set_deadline(0.05);
+        const std::string text = message_of([&] { barrier(late); });
+        EXPECT_NE(text.find("all ranks answer"), std::string::npos) << text;
+    }
+    barrier(world);
+    if (world.rank() != 0) barrier(late);
     barrier(world);
 }
 

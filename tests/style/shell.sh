@@ -7,5 +7,5 @@ if ! command -v shellcheck > /dev/null; then
 fi
 {
     printf '%s\0' .ci/run
-    find scripts tests -name '*.sh' -print0
-} | xargs -0 shellcheck --external-sources --source-path=SCRIPTDIR
+    find scripts jobs tests '(' -name '*.sh' -o -name '*.sbatch' ')' -print0
+} | xargs -0 shellcheck --external-sources --source-path=SCRIPTDIR --source-path=jobs
