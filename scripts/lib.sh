@@ -9,6 +9,9 @@ build_packages=(cmake ninja-build g++ ccache openmpi-bin libopenmpi-dev libhdf5-
     nlohmann-json3-dev libssl-dev libsodium-dev pkg-config zlib1g-dev libhwy-dev libgtest-dev libgmock-dev
     python3)
 test_packages=(python3-numpy python3-h5py clang-format-14 clang-tidy-14 clang-14 libclang-rt-14-dev shellcheck git)
+# Opens the reports in the tests. Ubuntu has it only as a snap, which does not start in every container: that test is skipped there.
+browser_packages=()
+if grep -qsx 'ID=debian' /etc/os-release; then browser_packages=(chromium); fi
 
 say() { printf '\n== %s\n' "$*"; }
 fail() {

@@ -20,6 +20,7 @@
 #include "commands/keygen.hpp"
 #include "commands/plan.hpp"
 #include "commands/predict.hpp"
+#include "commands/report.hpp"
 #include "commands/shard.hpp"
 #include "commands/train.hpp"
 #include "config/run_config.hpp"
@@ -43,6 +44,7 @@ const std::array verbs{
     Verb{"evaluate", "measure a model on shards", run_evaluate},
     Verb{"predict", "write a model's predictions for a shard", run_predict},
     Verb{"export", "write a model in another format", run_export},
+    Verb{"report", "draw training runs as one page of HTML", run_report},
     Verb{"devices", "show the GPUs that training can use", run_devices},
     Verb{"keygen", "make a silo's key for secure sums", run_keygen},
 };

@@ -22,14 +22,14 @@ std::string format_of(const std::filesystem::path& file) {
     }
 }
 
-// Predictions and safetensors begin like this; an empty file is nobody's.
+// Predictions, safetensors and reports begin like this; an empty file is nobody's.
 bool is_output(const std::filesystem::path& file) {
-    std::array<char, 14> start{};
+    std::array<char, 64> start{};
     std::ifstream stream(file, std::ios::binary);
     stream.read(start.data(), start.size());
     const std::string_view text(start.data(), static_cast<std::size_t>(stream.gcount()));
-    return text.empty() || text == "row,prediction" || (text.size() > 9 && text.substr(8, 2) == "{\"") ||
-           format_of(file) == "silosum-predictions";
+    return text.empty() || text.starts_with("row,prediction") || text.starts_with("<!DOCTYPE html>\n<!-- silosum-report ") ||
+           (text.size() > 9 && text.substr(8, 2) == "{\"") || format_of(file) == "silosum-predictions";
 }
 
 }  // namespace
