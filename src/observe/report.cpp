@@ -266,8 +266,8 @@ std::string configuration_of(const std::vector<RunRecord>& runs) {
         if (differs) std::for_each(row.begin() + 1, row.end(), [](Cell& cell) { cell.kind += " differs"; });
         all.rows.push_back(std::move(row));
     }
+    if (runs.size() == 1) return html::table(all);
     const std::string whole = html::folded(counted(all.rows.size(), "key") + ", with every default", html::table(all));
-    if (runs.size() == 1) return whole;
     return (different.rows.empty() ? html::paragraph("The runs have one configuration.") : html::table(different)) + whole;
 }
 
