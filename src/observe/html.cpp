@@ -51,7 +51,7 @@ ul.legend svg { width: 30px; height: 12px; margin-right: 0.4rem; vertical-align:
     --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #b85c94; --c4: #b27700; --c5: #3d9bd1; --c6: #6b6b6b; }
   html { font-size: 9.5pt; } body { padding: 0; max-width: none; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   .charts { grid-template-columns: 1fr 1fr; gap: 5mm; } svg.chart { font-size: 13px; } h2 { break-after: avoid; } tr { break-inside: avoid; }
-  details:not([open]) { display: none; } .wide { overflow: visible; }
+  .wide { overflow: visible; }
 }
 )";
 
