@@ -9,6 +9,7 @@ site_program=${SILOSUM:-}                # the program; default: build/release o
 site_modules=${SILOSUM_MODULES:-}        # modules to load first: "openmpi/4.1 silosum"
 site_container=${SILOSUM_CONTAINER:-}    # an Apptainer image that has silosum in its PATH (jobs/silosum.def)
 site_launcher=${SILOSUM_LAUNCHER:-srun}  # srun or mpirun
+site_mpirun=${SILOSUM_MPIRUN:-}          # more options of mpirun: "--enable-recovery" for run.on_dead_rank = continue
 site_mpi=${SILOSUM_MPI:-pmix}            # how srun and MPI meet; `srun --mpi=list` shows what the site has
 site_stage=${SILOSUM_STAGE:-}            # a folder on every node's own disk, through which shards are read
 
@@ -91,9 +92,10 @@ start_ranks() {
             if ((${SLURM_HET_SIZE:-1} > 1)); then
                 fail "mpirun starts ranks in the first group of a heterogeneous job only; set SILOSUM_LAUNCHER=srun"
             fi
-            local binding=()
-            if ((${SLURM_CPUS_PER_TASK:-1} > 1)); then binding=(--bind-to none); fi
-            mpirun "${binding[@]}" "${program[@]}" train "$config" "${flags[@]}" &
+            local options=()
+            if [[ -n $site_mpirun ]]; then read -ra options <<< "$site_mpirun"; fi
+            if ((${SLURM_CPUS_PER_TASK:-1} > 1)); then options+=(--bind-to none); fi
+            mpirun "${options[@]}" "${program[@]}" train "$config" "${flags[@]}" &
             ;;
         *) fail "SILOSUM_LAUNCHER=$site_launcher: known are srun and mpirun" ;;
     esac
@@ -140,6 +142,7 @@ train() {
     wait_for_ranks
     case $code in
         0) say "done" ;;
+        5) say "done, without the silos of ranks that died: see $run_dir/summary.json" ;;
         2 | 3) say "code $code: see the message above; the same again would end the same" ;;
         *)
             if [[ $signal == USR1 ]]; then

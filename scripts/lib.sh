@@ -10,6 +10,9 @@ build_packages=(cmake ninja-build g++ ccache openmpi-bin libopenmpi-dev libhdf5-
     python3)
 test_packages=(python3-numpy python3-h5py clang-format-14 clang-tidy-14 clang-14 libclang-rt-14-dev shellcheck git)
 slurm_packages=(slurm-wlm slurm-client munge)
+# Opens the reports in the tests. Ubuntu has it only as a snap, which does not start in every container: that test is skipped there.
+browser_packages=()
+if grep -qsx 'ID=debian' /etc/os-release; then browser_packages=(chromium); fi
 
 say() { printf '\n== %s\n' "$*"; }
 fail() {

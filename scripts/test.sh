@@ -11,7 +11,7 @@ Installs what is missing (Debian 12, Ubuntu 24.04), builds, and runs the tests:
   asan     unit, mpi and cuda_emulated tests with the address and undefined-behaviour sanitizers
   tsan     the tests of threads with the thread sanitizer
   fuzz     random messages for the secure sum, for a minute
-  release  all tests: unit, mpi, cuda_emulated, end_to_end, slurm, fault, style (format, includes, clang-tidy)
+  release  all tests: unit, mpi, cuda_emulated, end_to_end, browser, slurm, fault, style (format, includes, clang-tidy)
 Ends with the summary of ctest, and with its exit code. Run again, it builds only what changed.
 
   --quick         preset release only, unit and mpi tests only
@@ -41,7 +41,8 @@ while (($# > 0)); do
     shift
 done
 
-install_unless_told_not_to "${build_packages[@]}" "${test_packages[@]}" "${slurm_packages[@]}"
+install_unless_told_not_to "${build_packages[@]}" "${test_packages[@]}"
+if [[ $quick == no ]]; then install_unless_told_not_to "${slurm_packages[@]}" "${browser_packages[@]}"; fi
 mpi_environment
 
 # run_tests PRESET [ctest arguments]

@@ -21,6 +21,7 @@
 #include "commands/keygen.hpp"
 #include "commands/plan.hpp"
 #include "commands/predict.hpp"
+#include "commands/report.hpp"
 #include "commands/shard.hpp"
 #include "commands/train.hpp"
 #include "config/run_config.hpp"
@@ -45,6 +46,7 @@ const std::array verbs{
     Verb{"predict", "write a model's predictions for a shard", run_predict},
     Verb{"export", "write a model in another format", run_export},
     Verb{"bench", "time aggregation beside MPI_Allreduce (start it with mpirun or srun)", run_bench},
+    Verb{"report", "draw training runs as one page of HTML", run_report},
     Verb{"devices", "show the GPUs that training can use", run_devices},
     Verb{"keygen", "make a silo's key for secure sums", run_keygen},
 };

@@ -22,15 +22,15 @@ std::string format_of(const std::filesystem::path& file) {
     }
 }
 
-// Predictions, safetensors and benchmark lines begin like this; an empty file is nobody's.
+// Predictions, safetensors, reports and benchmark lines begin like this; an empty file is nobody's.
 bool is_output(const std::filesystem::path& file) {
-    std::array<char, 32> start{};
+    std::array<char, 64> start{};
     std::ifstream stream(file, std::ios::binary);
     stream.read(start.data(), start.size());
     const std::string_view text(start.data(), static_cast<std::size_t>(stream.gcount()));
-    return text.empty() || text.starts_with("row,prediction") || (text.size() > 9 && text.substr(8, 2) == "{\"") ||
+    return text.empty() || text.starts_with("row,prediction") || text.starts_with("<!DOCTYPE html>\n<!-- silosum-report ") ||
            text.starts_with("{\n \"format\": \"silosum-bench\"") || text.starts_with("exchange,ring_bits,bytes,") ||
-           format_of(file) == "silosum-predictions";
+           (text.size() > 9 && text.substr(8, 2) == "{\"") || format_of(file) == "silosum-predictions";
 }
 
 }  // namespace

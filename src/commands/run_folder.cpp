@@ -59,7 +59,7 @@ void RunFolder::prepare(const RunSettings& settings) {
                    path.string());
     remove_unfinished_files();
     const bool is_run = holds_run();
-    for (const auto& file : {config(), metrics(), summary(), model(), best(), checkpoints()}) {
+    for (const auto& file : {config(), metrics(), summary(), model(), best(), report(), checkpoints()}) {
         require(is_run || !std::filesystem::exists(file),
                 "{} is there, but not from a run of silosum; choose another folder with --run.dir", file.string());
     }
@@ -73,7 +73,7 @@ void RunFolder::remove_unfinished_files() const {
     std::error_code ignored;  // one that stays only takes room
     for (const auto& entry : std::filesystem::directory_iterator(path, ignored)) {
         const std::string name = entry.path().filename().string();
-        for (const auto& file : {config(), metrics(), summary(), model(), best()}) {
+        for (const auto& file : {config(), metrics(), summary(), model(), best(), report()}) {
             const bool is_left = name.starts_with("." + file.filename().string() + ".") && name.ends_with(".tmp");
             if (is_left) std::filesystem::remove(entry.path(), ignored);
         }
@@ -93,7 +93,7 @@ void RunFolder::check_unfinished(bool has_checkpoint) const {
 void RunFolder::clear(const RunSettings& settings, bool has_checkpoint) const {
     if (has_checkpoint || (settings.resume != "auto" && !settings.overwrite)) return;
     // The configuration last: it says that the rest is of a run.
-    for (const auto& old : {metrics(), summary(), model(), best(), checkpoints(), config()}) {
+    for (const auto& old : {metrics(), summary(), model(), best(), report(), checkpoints(), config()}) {
         std::error_code error;
         std::filesystem::remove_all(old, error);
         require<RuntimeError>(!error, "cannot remove {}: {}", old.string(), error.message());

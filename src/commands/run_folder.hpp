@@ -19,6 +19,7 @@ public:
     [[nodiscard]] std::filesystem::path summary() const { return path / "summary.json"; }
     [[nodiscard]] std::filesystem::path model() const { return path / "model.h5"; }
     [[nodiscard]] std::filesystem::path best() const { return path / "best.h5"; }
+    [[nodiscard]] std::filesystem::path report() const { return path / "report.html"; }
     [[nodiscard]] std::filesystem::path checkpoints() const { return path / "checkpoints"; }
 
     /// For one rank, as all below. Makes the folder and keeps it until this object goes; refuses one that another job uses, that holds

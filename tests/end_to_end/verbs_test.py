@@ -10,7 +10,7 @@ import unittest
 
 import harness
 
-VERBS = ("shard", "inspect", "plan", "train", "resume", "evaluate", "predict", "export")
+VERBS = ("shard", "inspect", "plan", "train", "resume", "evaluate", "predict", "export", "report")
 
 CONFIG = """
 [run]

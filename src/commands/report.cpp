@@ -1,0 +1,110 @@
+#include "commands/report.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "commands/output_file.hpp"
+#include "commands/run_folder.hpp"
+#include "commands/verb_options.hpp"
+#include "io/atomic_file.hpp"
+#include "observe/report.hpp"
+
+namespace silosum {
+
+namespace {
+
+namespace po = boost::program_options;
+
+// "" where there is none.
+std::string text_of_file(const std::filesystem::path& file) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(file, ignored)) return "";
+    errno = 0;
+    std::ifstream stream(file, std::ios::binary);
+    std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    require<RuntimeError>(stream.good(), "cannot read {}: {}", file.string(), std::strerror(errno));
+    return text;
+}
+
+RunFolder folder_of(const std::string& path) {
+    RunFolder folder;
+    // "runs/penguins/" and "." have names too.
+    folder.path = std::filesystem::absolute(path).lexically_normal();
+    if (!folder.path.has_filename()) folder.path = folder.path.parent_path();
+    std::error_code error;
+    require<DataError>(std::filesystem::exists(folder.path, error), "there is no run folder {}; `silosum train` makes one", path);
+    require<DataError>(std::filesystem::is_directory(folder.path, error),
+                       "{} is no folder; report takes run folders, such as runs/penguins", path);
+    require<DataError>(folder.holds_run(), "{} is no run folder: it has no config.cfg that a run of silosum wrote", path);
+    return folder;
+}
+
+// The last part of each path, or the whole path where two runs would have one name.
+std::vector<std::string> names_of(const std::vector<RunFolder>& folders) {
+    std::vector<std::string> names;
+    for (const RunFolder& folder : folders) {
+        const auto same_name = [&](const RunFolder& other) { return other.path.filename() == folder.path.filename(); };
+        const bool is_distinct = std::count_if(folders.begin(), folders.end(), same_name) == 1;
+        names.push_back(is_distinct ? folder.path.filename().string() : folder.path.string());
+    }
+    return names;
+}
+
+void check_distinct(const std::vector<RunFolder>& folders) {
+    std::error_code ignored;
+    for (std::size_t i = 0; i < folders.size(); ++i) {
+        for (std::size_t j = 0; j < i; ++j)
+            require(!std::filesystem::equivalent(folders[i].path, folders[j].path, ignored), "{} is given twice", folders[i].path.string());
+    }
+}
+
+}  // namespace
+
+int run_report(const std::vector<std::string>& arguments) {
+    std::vector<std::string> runs;
+    std::string out;
+    po::options_description options("Options");
+    options.add_options()("runs", po::value(&runs)->required()->multitoken(), "run folders; may stand without --runs")(
+        "out", po::value(&out), "file to write, .html (default: report.html in the run folder; of several runs, in the current folder)")(
+        "help", "this text");
+    const po::variables_map given = read_verb_options(arguments, options, "runs");
+    if (given.contains("help")) {
+        fmt::print(
+            "Draws training runs, finished or going on, as one page of HTML that needs nothing else: curves with the spread over silos, "
+            "bytes,\n"
+            "times, configuration, hashes. Several runs are laid over each other.\n\n"
+            "  silosum report runs/penguins\n  silosum report runs/penguins runs/two --out both.html\n\n{}",
+            fmt::streamed(options));
+        return 0;
+    }
+    std::vector<RunFolder> folders;
+    for (const auto& run : runs) folders.push_back(folder_of(run));
+    check_distinct(folders);
+    if (out.empty()) out = runs.size() == 1 ? folders.front().report().string() : "report.html";
+    require(out.ends_with(".html"), "--out {}: must end with .html", out);
+    check_output(out, {});
+
+    const auto names = names_of(folders);
+    std::vector<RunRecord> records;
+    for (std::size_t i = 0; i < folders.size(); ++i) {
+        // The summary first: where it is there, the rounds are too.
+        const std::string summary = text_of_file(folders[i].summary());
+        records.push_back(read_run(names[i], text_of_file(folders[i].config()), text_of_file(folders[i].metrics()), summary));
+        for (const auto& warning : records.back().warnings) fmt::print(stderr, "silosum: warning: {}: {}\n", names[i], warning);
+    }
+    write_file_atomically(out, report_of(records));
+    fmt::print("{} drawn in {}\n", counted(records.size(), "run"), out);
+    return 0;
+}
+
+}  // namespace silosum

@@ -1,0 +1,12 @@
+// `silosum report`: training runs as one page of HTML.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace silosum {
+
+/// Takes the arguments after the verb; returns the exit code.
+int run_report(const std::vector<std::string>& arguments);
+
+}  // namespace silosum
