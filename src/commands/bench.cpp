@@ -306,8 +306,9 @@ int run_bench(const std::vector<std::string>& arguments) {
         fmt::print("{}{}", usage, fmt::streamed(command.options));
         return static_cast<int>(ExitCode::done);
     }
-    return in_mpi_job(
-        [&](const Communicator& world) { return bench(world, command, !given["exchange"].defaulted(), given.contains("phases")); });
+    return in_mpi_job(launch_of_this_process(), [&](const Communicator& world) {
+        return bench(world, command, !given["exchange"].defaulted(), given.contains("phases"));
+    });
 }
 
 }  // namespace silosum

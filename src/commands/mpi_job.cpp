@@ -1,23 +1,42 @@
 #include "commands/mpi_job.hpp"
 
+#include <chrono>
 #include <cstdio>
+#include <thread>
 
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "comm/rank_died.hpp"
+#include "comm/watch.hpp"
 
 namespace silosum {
 
-int in_mpi_job(const std::function<int(const Communicator& world)>& work) {
+int in_mpi_job(const Launch& launch, const std::function<int(const Communicator& world)>& work) {
     int argc = 0;
     char** argv = nullptr;
-    const Session session(argc, argv);
-    const Communicator world = Communicator::world();
+    Session session(argc, argv);
+    Communicator world = Communicator::world();
+    if (const auto problem = problem_with(launch, world.size()); !problem.empty()) {
+        if (launch.is_first) fmt::print(stderr, "silosum: {}\n", problem);
+        return static_cast<int>(ExitCode::usage);
+    }
+    world.call_the_roll();
+    world.watch_deaths();
+    session.keep(world.shared_watch());
+    const Watch& watch = *world.watch();
     try {
-        return work(world);
+        return session.end(work(world));
     } catch (const AgreedError& error) {
-        if (world.rank() == 0) fmt::print(stderr, "silosum: {}\n", error.what());
-        return static_cast<int>(error.code());
+        if (watch.is_first()) fmt::print(stderr, "silosum: {}\n", error.what());
+        return session.end(static_cast<int>(error.code()));
+    } catch (const RankDied& death) {
+        if (watch.is_first()) {
+            fmt::print(stderr, "silosum: {}\n", death.what());
+        } else {
+            std::this_thread::sleep_for(std::chrono::seconds(1));  // the end of one is the end of all, with most launchers
+        }
+        world.abort(static_cast<int>(ExitCode::runtime));
     } catch (const Error& error) {
         fmt::print(stderr, "silosum: rank {}: {}\n", world.rank(), error.what());
         world.abort(static_cast<int>(error.code()));

@@ -18,6 +18,7 @@
 #include "comm/launch.hpp"
 #include "comm/watch.hpp"
 #include "commands/introduction.hpp"
+#include "commands/mpi_job.hpp"
 #include "commands/run_folder.hpp"
 #include "config/assemble.hpp"
 #include "config/needs.hpp"
@@ -427,37 +428,7 @@ int run_train(const std::vector<std::string>& arguments) {
     watch_stop_signals();  // before MPI starts, which takes its time: a signal must not end a rank that is about to train
     keep_files_private();
     const Launch launch = launch_of_this_process();
-    int argc = 0;
-    char** argv = nullptr;
-    Session session(argc, argv);
-    Communicator world = Communicator::world();
-    if (const auto problem = problem_with(launch, world.size()); !problem.empty()) {
-        if (launch.is_first) fmt::print(stderr, "silosum: {}\n", problem);
-        return static_cast<int>(ExitCode::usage);
-    }
-    world.call_the_roll();
-    world.watch_deaths();
-    session.keep(world.shared_watch());
-    const Watch& watch = *world.watch();
-    try {
-        return session.end(Job(world, arguments).run());
-    } catch (const AgreedError& error) {
-        if (watch.is_first()) fmt::print(stderr, "silosum: {}\n", error.what());
-        return session.end(static_cast<int>(error.code()));
-    } catch (const RankDied& death) {
-        if (watch.is_first()) {
-            fmt::print(stderr, "silosum: {}\n", death.what());
-        } else {
-            std::this_thread::sleep_for(std::chrono::seconds(1));  // the end of one is the end of all, with most launchers
-        }
-        world.abort(static_cast<int>(ExitCode::runtime));
-    } catch (const Error& error) {
-        fmt::print(stderr, "silosum: rank {}: {}\n", world.rank(), error.what());
-        world.abort(static_cast<int>(error.code()));
-    } catch (const std::exception& error) {
-        fmt::print(stderr, "silosum: rank {}: {}\n", world.rank(), text_of(error));
-        world.abort(static_cast<int>(ExitCode::runtime));
-    }
+    return in_mpi_job(launch, [&](const Communicator& world) { return Job(world, arguments).run(); });
 }
 
 int run_resume(const std::vector<std::string>& arguments) {
