@@ -9,7 +9,6 @@ site_program=${SILOSUM:-}                # the program; default: build/release o
 site_modules=${SILOSUM_MODULES:-}        # modules to load first: "openmpi/4.1 silosum"
 site_container=${SILOSUM_CONTAINER:-}    # an Apptainer image that has silosum in its PATH (jobs/silosum.def)
 site_launcher=${SILOSUM_LAUNCHER:-srun}  # srun or mpirun
-site_mpirun=${SILOSUM_MPIRUN:-}          # more options of mpirun: "--enable-recovery" for run.on_dead_rank = continue
 site_mpi=${SILOSUM_MPI:-pmix}            # how srun and MPI meet; `srun --mpi=list` shows what the site has
 site_stage=${SILOSUM_STAGE:-}            # a folder on every node's own disk, through which shards are read
 
@@ -92,10 +91,9 @@ start_ranks() {
             if ((${SLURM_HET_SIZE:-1} > 1)); then
                 fail "mpirun starts ranks in the first group of a heterogeneous job only; set SILOSUM_LAUNCHER=srun"
             fi
-            local options=()
-            if [[ -n $site_mpirun ]]; then read -ra options <<< "$site_mpirun"; fi
-            if ((${SLURM_CPUS_PER_TASK:-1} > 1)); then options+=(--bind-to none); fi
-            mpirun "${options[@]}" "${program[@]}" train "$config" "${flags[@]}" &
+            local binding=()
+            if ((${SLURM_CPUS_PER_TASK:-1} > 1)); then binding=(--bind-to none); fi
+            mpirun "${binding[@]}" "${program[@]}" train "$config" "${flags[@]}" &
             ;;
         *) fail "SILOSUM_LAUNCHER=$site_launcher: known are srun and mpirun" ;;
     esac
@@ -109,14 +107,11 @@ pass_on() {
     signal=$1
     is_interrupted=yes
     say "SIG$signal: ranks are told to save and stop"
-    kill -USR1 "$ranks" 2> /dev/null || true
+    if [[ -n $ranks ]]; then kill -USR1 "$ranks" 2> /dev/null || true; fi # they may have ended by themselves meanwhile
 }
 
 # Sets `code` to what the launcher ends with. A signal ends only the waiting.
 wait_for_ranks() {
-    signal=""
-    trap 'pass_on USR1' USR1
-    trap 'pass_on TERM' TERM
     while true; do
         is_interrupted=no
         code=0
@@ -133,19 +128,25 @@ requeue() {
 
 # train CONFIG [--section.key value ...]: the whole of a job.
 train() {
+    signal="" ranks=""
+    trap 'pass_on USR1' USR1
+    trap 'pass_on TERM' TERM
     find_program
     read_arguments "$@"
     say "job $SLURM_JOB_ID, restart ${SLURM_RESTART_COUNT:-0}, on ${SLURM_JOB_NODELIST:-?}: $site_launcher ${program[*]} train $config ${flags[*]}"
     local before
     before=$(newest_checkpoint)
     start_ranks
+    if [[ -n $signal ]]; then pass_on "$signal"; fi # it came before there were any
     wait_for_ranks
     case $code in
         0) say "done" ;;
         5) say "done, without the silos of ranks that died: see $run_dir/summary.json" ;;
         2 | 3) say "code $code: see the message above; the same again would end the same" ;;
         *)
-            if [[ $signal == USR1 ]]; then
+            if [[ $signal == USR1 && $(newest_checkpoint) == "$before" ]]; then
+                say "code $code: no round was done before the time limit came near; give the job more time (--time)"
+            elif [[ $signal == USR1 ]]; then
                 requeue "stopped before the time limit (code $code)"
             elif [[ $signal == TERM || $code == 75 ]]; then
                 # Cancelled, preempted or out of time: whether the job comes back is for SLURM to say.

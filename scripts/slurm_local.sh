@@ -198,6 +198,11 @@ all_nodes_idle() {
     [[ $idle == "$(cat "$cluster/nodes")" ]]
 }
 
+# Its files are run as this user, and some are removed: nobody else may have put them there. It lies in /tmp, where all may write.
+expect_own_folder() {
+    [[ -d $cluster && ! -L $cluster && -O $cluster ]] || fail "$cluster is not a folder of this user; set SLURM_LOCAL_DIR" 2
+}
+
 none_may_run() {
     if is_ours "$(supervisor)"; then fail "a cluster runs in $cluster already; stop it first, or set SLURM_LOCAL_DIR" 2; fi
 }
@@ -209,6 +214,9 @@ start() {
     for i in munged slurmctld slurmd sinfo; do
         command -v "$i" > /dev/null || fail "$i is not installed; on Debian and Ubuntu: apt-get install ${slurm_packages[*]}" 77
     done
+    mkdir -p "$(dirname "$cluster")"
+    mkdir -m 755 "$cluster" 2> /dev/null || expect_own_folder
+    chmod go-w "$cluster"
     none_may_run
     for attempt in 1 2 3; do
         rm -rf "$cluster"/{state,spool,munge,tmp,log,devices,started,plain} "$cluster"/*.pid
@@ -310,6 +318,7 @@ signal_node() {
         done' - "$cluster" "$1" "$2"
 }
 
+if [[ -e $cluster || -L $cluster ]]; then expect_own_folder; fi
 case ${1:-} in
     start) start "${2:-4}" ;;
     stop) stop ;;

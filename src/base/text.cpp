@@ -54,6 +54,19 @@ std::string counted(std::size_t count, std::string_view what) {
     return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
+std::string size_text(double bytes) {
+    if (bytes >= 0x1p30) return fmt::format("{:.2f} GiB", bytes / 0x1p30);
+    if (bytes >= 0x1p20) return fmt::format("{:.1f} MiB", bytes / 0x1p20);
+    return fmt::format("{:.1f} KiB", bytes / 0x1p10);
+}
+
+std::string csv_field(const std::string& text) {
+    if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+    std::string quoted = "\"";
+    for (const char letter : text) quoted += letter == '"' ? "\"\"" : std::string(1, letter);
+    return quoted + "\"";
+}
+
 std::vector<std::string> split(std::string_view text, char separator) {
     std::vector<std::string> parts;
     std::size_t begin = 0;

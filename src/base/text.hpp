@@ -17,6 +17,12 @@ namespace silosum {
 /// "1 rank", "3 ranks"
 [[nodiscard]] std::string counted(std::size_t count, std::string_view what);
 
+/// "1.5 MiB": bytes for people, from KiB on.
+[[nodiscard]] std::string size_text(double bytes);
+
+/// As a field of a CSV line: in quotes where it has to be (RFC 4180).
+[[nodiscard]] std::string csv_field(const std::string& text);
+
 [[nodiscard]] std::vector<std::string> split(std::string_view text, char separator);
 /// The first byte that is not UTF-8 (Unicode 15, table 3-7), or npos.
 [[nodiscard]] std::size_t first_not_utf8(std::string_view text);

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/process.hpp"
+#include "base/text.hpp"
 #include "comm/collectives.hpp"
 
 namespace silosum {
@@ -44,10 +45,6 @@ int allowed_cores() {
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
 }
 
-std::string counted(std::size_t count, const char* one, const char* many) {
-    return fmt::format("{} {}", count, count == 1 ? one : many);
-}
-
 }  // namespace
 
 MachineLoad::MachineLoad(const Communicator& communicator)
@@ -68,9 +65,8 @@ MachineLoad::MachineLoad(const Communicator& communicator)
         most = std::max(most, static_cast<double>(place.ranks) / place.cores);
         is_pinned = is_pinned || (place.allowed > 0 && place.allowed < place.cores);
     }
-    placement_ = fmt::format("{} on {} of {}{}; ranks are {}", counted(places.size(), "rank", "ranks"),
-                             counted(machines.size(), "machine", "machines"),
-                             counted(static_cast<std::size_t>(places.front().cores), "core", "cores"),
+    placement_ = fmt::format("{} on {} of {}{}; ranks are {}", counted(places.size(), "rank"), counted(machines.size(), "machine"),
+                             counted(static_cast<std::size_t>(places.front().cores), "core"),
                              most > 1 ? fmt::format(": up to {:.3g} ranks a core, which wait for each other's core", most) : "",
                              is_pinned ? "pinned" : "not pinned");
 }

@@ -37,8 +37,10 @@ Launch launch_of_this_process() {
 }
 
 std::string problem_with(const Launch& launch, int ranks) {
-    if (launch.tasks == 0 || launch.tasks == ranks) return "";
+    // More ranks than tasks: a launcher that srun starts once a node, as Hydra's, starts several of them in each task.
+    if (launch.tasks == 0 || ranks >= launch.tasks) return "";
     if (launch.by == "a job of SLURM") {
+        if (ranks > 1) return "";  // by another launcher, which may have been told to start fewer
         return fmt::format(
             "this job of SLURM has {} tasks, but {} process was started: start it with `srun --mpi=pmix`, with mpirun, or with "
             "jobs/train.sbatch",

@@ -98,6 +98,7 @@ Communicator::Communicator(MPI_Comm handle) : handle_(handle) {
 
 Communicator Communicator::world() {
     MPI_Comm handle = MPI_COMM_NULL;
+    const BlockingCall blocking(nullptr, "MPI_Comm_dup", longest_start_s);
     mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &handle));
     return Communicator(handle);
 }
@@ -150,7 +151,9 @@ void Communicator::watch_deaths() {
 }
 
 Communicator Communicator::survivors() const {
-    return with_limits_of(watch_->survivors(deadline_s_), *this);
+    Communicator made = with_limits_of(watch_->survivors(deadline_s_), *this);
+    made.roll_call_.reset();  // the dead are in it
+    return made;
 }
 
 Communicator Communicator::duplicate() const {
@@ -199,6 +202,20 @@ void Communicator::call_the_roll() {
     roll_call_ = std::make_shared<RollCall>(*this);
 }
 
+namespace {
+
+// For the message of a missed deadline, which must not get lost where asking fails.
+std::string who_is_missing(RollCall* roll_call) {
+    try {
+        if (roll_call != nullptr) return roll_call->who_is_missing();
+    } catch (const std::exception& error) {
+        return fmt::format("another rank has stopped, is gone or too slow, and asking which does not work ({})", error.what());
+    }
+    return "another rank has stopped or is too slow";
+}
+
+}  // namespace
+
 void poll(const std::function<bool()>& is_done, const Communicator& communicator, const std::string& what) {
     constexpr double long_s = 0.05;  // by then this rank may be one that others wait for
     Watch* const watch = communicator.watch();
@@ -218,7 +235,7 @@ void poll(const std::function<bool()>& is_done, const Communicator& communicator
         if (waited.count() < communicator.deadline_s()) continue;
         if (watch != nullptr) watch->miss(what);
         throw RuntimeError(fmt::format("waited {:g} s for {}: {} (exchange.deadline_s sets the limit)", communicator.deadline_s(), what,
-                                       roll_call == nullptr ? "another rank has stopped or is too slow" : roll_call->who_is_missing()));
+                                       who_is_missing(roll_call)));
     }
 }
 

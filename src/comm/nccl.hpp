@@ -58,6 +58,7 @@ public:
 private:
     // What a call of NCCL returned, once it is no longer under way.
     SILOSUM_CUDA_ONLY void settle(int result, const std::string& what);
+    SILOSUM_CUDA_ONLY void poll_or_give_up(const std::function<bool()>& is_done, const std::string& what);
     SILOSUM_CUDA_ONLY void wait_until(const std::function<bool()>& is_done, const std::string& what);
     [[noreturn]] SILOSUM_CUDA_ONLY void fail(int result, const std::string& what);
 

@@ -63,10 +63,16 @@ Nccl::Nccl(const Communicator& communicator, const CudaStream& stream) : communi
 Nccl::~Nccl() {
     if (handle_ == nullptr) return;
     // NCCL's own end is a meeting of all ranks, which an exception on this one would miss.
-    if (std::uncaught_exceptions() > 0 || error_of([&] { wait("NCCL to end"); })) {
-        give_up();
-    } else {
+    bool are_all_here = std::uncaught_exceptions() == 0;
+    try {
+        if (are_all_here) wait("NCCL to end");
+    } catch (const std::exception&) {  // it has been told already, or will be at the end of the job
+        are_all_here = false;
+    }
+    if (are_all_here) {
         (void)ncclCommDestroy(handle_);
+    } else {
+        give_up();
     }
 }
 
@@ -99,42 +105,40 @@ void Nccl::fail(int result, const std::string& what) {
         fmt::format("{} while it waited for {}; NCCL_DEBUG=INFO tells more, exchange.transport = auto does without it", text, what));
 }
 
+// Whatever ends the wait too early, also a death: nothing of NCCL may still wait for other ranks when buffers are freed.
+void Nccl::poll_or_give_up(const std::function<bool()>& is_done, const std::string& what) {
+    try {
+        poll(is_done, communicator_, what);
+    } catch (...) {
+        give_up();
+        throw;
+    }
+}
+
 void Nccl::settle(int result, const std::string& what) {
     ncclResult_t state = static_cast<ncclResult_t>(result);
-    const auto error = error_of([&] {
-        poll(
-            [&] {
-                if (state != ncclInProgress) return true;
-                const ncclResult_t asked = ncclCommGetAsyncError(handle_, &state);
-                if (asked != ncclSuccess) state = asked;
-                return state != ncclInProgress;
-            },
-            communicator_, what);
-    });
-    if (error) {
-        give_up();
-        throw RuntimeError(error->what());
-    }
+    poll_or_give_up(
+        [&] {
+            if (state != ncclInProgress) return true;
+            const ncclResult_t asked = ncclCommGetAsyncError(handle_, &state);
+            if (asked != ncclSuccess) state = asked;
+            return state != ncclInProgress;
+        },
+        what);
     if (state != ncclSuccess) fail(state, what);
 }
 
 void Nccl::wait_until(const std::function<bool()>& is_done, const std::string& what) {
     require<RuntimeError>(handle_ != nullptr, "NCCL was given up after an error");
     ncclResult_t state = ncclSuccess;
-    const auto error = error_of([&] {
-        poll(
-            [&] {
-                if (is_done()) return true;
-                const ncclResult_t asked = ncclCommGetAsyncError(handle_, &state);
-                if (asked != ncclSuccess) state = asked;
-                return state != ncclSuccess && state != ncclInProgress;
-            },
-            communicator_, what);
-    });
-    if (error) {
-        give_up();
-        throw RuntimeError(error->what());
-    }
+    poll_or_give_up(
+        [&] {
+            if (is_done()) return true;
+            const ncclResult_t asked = ncclCommGetAsyncError(handle_, &state);
+            if (asked != ncclSuccess) state = asked;
+            return state != ncclSuccess && state != ncclInProgress;
+        },
+        what);
     if (state != ncclSuccess && state != ncclInProgress) fail(state, what);
 }
 

@@ -1,14 +1,12 @@
 #include "comm/roll_call.hpp"
 
 #include <ctime>
-#include <exception>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "base/process.hpp"
 #include "base/text.hpp"
-#include "comm/mpi.hpp"
 
 namespace silosum {
 
@@ -20,20 +18,12 @@ constexpr double patience_s = 2;  // whoever waits looks for questions many time
 
 }  // namespace
 
-RollCall::RollCall(const Communicator& all) : rank_(all.rank()), size_(all.size()) {
-    mpi_check(MPI_Comm_dup(all.handle(), &handle_));
-}
-
-RollCall::~RollCall() {
-    int finalized = 0;
-    MPI_Finalized(&finalized);
-    if (finalized == 0 && std::uncaught_exceptions() == 0) MPI_Comm_free(&handle_);
-}
+RollCall::RollCall(const Communicator& all) : own_(all.duplicate()) {}
 
 // Nothing is in these messages, so that nobody has to wait until they have arrived.
 void RollCall::say(int tag, int to) {
     MPI_Request request = MPI_REQUEST_NULL;
-    mpi_check(MPI_Isend(nullptr, 0, MPI_BYTE, to, tag, handle_, &request));
+    mpi_check(MPI_Isend(nullptr, 0, MPI_BYTE, to, tag, own_.handle(), &request));
     mpi_check(MPI_Request_free(&request));
 }
 
@@ -41,9 +31,9 @@ void RollCall::say(int tag, int to) {
 int RollCall::hear(int tag) {
     int has_come = 0;
     MPI_Status status;
-    mpi_check(MPI_Iprobe(MPI_ANY_SOURCE, tag, handle_, &has_come, &status));
+    mpi_check(MPI_Iprobe(MPI_ANY_SOURCE, tag, own_.handle(), &has_come, &status));
     if (has_come == 0) return -1;
-    mpi_check(MPI_Recv(nullptr, 0, MPI_BYTE, status.MPI_SOURCE, tag, handle_, MPI_STATUS_IGNORE));
+    mpi_check(MPI_Recv(nullptr, 0, MPI_BYTE, status.MPI_SOURCE, tag, own_.handle(), MPI_STATUS_IGNORE));
     return status.MPI_SOURCE;
 }
 
@@ -52,12 +42,12 @@ void RollCall::answer() {
 }
 
 std::string RollCall::who_is_missing() {
-    std::vector<bool> is_here(static_cast<std::size_t>(size_), false);
-    is_here[static_cast<std::size_t>(rank_)] = true;
-    for (int rank = 0; rank < size_; ++rank) {
-        if (rank != rank_) say(question, rank);
+    std::vector<bool> is_here(static_cast<std::size_t>(own_.size()), false);
+    is_here[static_cast<std::size_t>(own_.rank())] = true;
+    for (int rank = 0; rank < own_.size(); ++rank) {
+        if (rank != own_.rank()) say(question, rank);
     }
-    int missing = size_ - 1;
+    int missing = own_.size() - 1;
     for (const double start = wall_seconds(); missing > 0 && wall_seconds() - start < patience_s;) {
         answer();  // others may ask at the same time
         for (int rank = hear(reply); rank >= 0; rank = hear(reply)) {

@@ -3,17 +3,15 @@
 
 #include <string>
 
-#include <mpi.h>
+#include "comm/mpi.hpp"
 
 namespace silosum {
-
-class Communicator;
 
 class RollCall {
 public:
     /// Collective.
     explicit RollCall(const Communicator& all);
-    ~RollCall();
+    ~RollCall() = default;
     RollCall(const RollCall&) = delete;
     RollCall& operator=(const RollCall&) = delete;
 
@@ -27,9 +25,7 @@ private:
     void say(int tag, int to);
     [[nodiscard]] int hear(int tag);
 
-    MPI_Comm handle_ = MPI_COMM_NULL;
-    int rank_ = 0;
-    int size_ = 1;
+    Communicator own_;
 };
 
 }  // namespace silosum

@@ -76,13 +76,6 @@ void add_sizes(const std::string& text, std::vector<std::size_t>& sizes) {
     for (; size <= last; size *= factor) sizes.push_back(size);
 }
 
-std::string size_text(double bytes) {
-    for (const auto& [unit, name] : {std::pair(0x1p30, "GiB"), std::pair(0x1p20, "MiB"), std::pair(0x1p10, "KiB")}) {
-        if (bytes >= unit) return fmt::format("{:.3g} {}", bytes / unit, name);
-    }
-    return fmt::format("{:.0f} B", bytes);
-}
-
 void print_head() {
     fmt::print("{:<16}{:>4}{:>10}{:>12}{:>7}  {:<15}{:>6}{:>5}{:>11}{:>11}{:>11}{:>9}{:>9}{:>8}{:>10}{:>9}\n", "exchange", "ring", "size",
                "parameters", "silos", "graph", "leave", "reps", "min ms", "median ms", "p99 ms", "alg GB/s", "bus GB/s", "ratio", "extra",
@@ -116,11 +109,11 @@ std::string csv_of(const nlohmann::json& lines) {
     for (const auto& line : lines) {
         std::vector<std::string> fields;
         for (const auto& column : columns) {
-            std::string field = !line.contains(column)     ? ""
-                                : line[column].is_string() ? line[column].get<std::string>()
-                                                           : line[column].dump();
-            if (field.find_first_of(",\"\n") != std::string::npos) field = nlohmann::json(field).dump();
-            fields.push_back(field);
+            if (!line.contains(column)) {
+                fields.emplace_back();
+            } else {
+                fields.push_back(csv_field(line[column].is_string() ? line[column].get<std::string>() : line[column].dump()));
+            }
         }
         text += join(fields, ",") + "\n";
     }

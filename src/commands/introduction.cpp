@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "comm/watch.hpp"
 #include "config/needs.hpp"
 
 namespace silosum {
@@ -41,6 +42,13 @@ void introduce(const RunConfig& config, const Assembly& assembly) {
         }
     }
     std::fflush(stdout);
+}
+
+void tell_of_deaths(const Communicator& survivors, const Census& census, std::uint64_t round, const std::vector<std::uint32_t>& lost) {
+    std::vector<std::string> names;
+    for (const std::uint32_t silo : lost) names.push_back(fmt::format("\"{}\"", census.silos[silo].name));
+    fmt::print(stderr, "silosum: warning: {}: from round {} on the run goes on with {}{}\n", survivors.watch()->text(), round,
+               ranks_text(static_cast<std::size_t>(survivors.size()), 1), names.empty() ? "" : ", without " + join(names, ", "));
 }
 
 }  // namespace silosum

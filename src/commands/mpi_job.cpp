@@ -21,9 +21,9 @@ int in_mpi_job(const Launch& launch, const std::function<int(const Communicator&
         if (launch.is_first) fmt::print(stderr, "silosum: {}\n", problem);
         return static_cast<int>(ExitCode::usage);
     }
-    world.call_the_roll();
     world.watch_deaths();
     session.keep(world.shared_watch());
+    world.call_the_roll();
     const Watch& watch = *world.watch();
     try {
         return session.end(work(world));

@@ -25,13 +25,6 @@ constexpr const char* usage =
     "Checks a configuration and its shards as `train` would and foretells memory and traffic; trains nothing.\n"
     "  --ranks N    ranks to plan for (default: local.ranks_per_silo for each silo)\n";
 
-std::string size_text(std::size_t bytes) {
-    const double value = static_cast<double>(bytes);
-    if (value >= 0x1p30) return fmt::format("{:.2f} GiB", value / 0x1p30);
-    if (value >= 0x1p20) return fmt::format("{:.1f} MiB", value / 0x1p20);
-    return fmt::format("{:.1f} KiB", value / 0x1p10);
-}
-
 // Takes "--ranks N" out of the flags; 0 where it is not given.
 int take_ranks(std::vector<std::string>& flags) {
     int ranks = 0;
@@ -113,16 +106,16 @@ int plan(const std::vector<std::string>& arguments) {
     if (groups > census.silos.size())
         fmt::print("{} without a silo\n", counted((groups - census.silos.size()) * config.local.ranks_per_silo, "rank"));
     fmt::print("{}: {}\n{} parameters ({})\n", to_string(census.problem), layers_text(layers), network.layout().size(),
-               size_text(network.layout().size() * sizeof(float)));
+               size_text(static_cast<double>(network.layout().size() * sizeof(float))));
     fmt::print("{} rounds of {} optimiser steps at the largest silo\n", config.run.rounds, steps_of_round(config, census.largest_train()));
     print_exchange(config, census);
     const Needs needs = needs_of(config, census, shard_bytes, test_bytes, ranks, program_bytes);
-    fmt::print("each rank sends {} a round\n", size_text(needs.bytes_sent_per_round));
+    fmt::print("each rank sends {} a round\n", size_text(static_cast<double>(needs.bytes_sent_per_round)));
     if (needs.bytes_sent_per_step > 0)
-        fmt::print("and {} a step to those that train a silo with it\n", size_text(needs.bytes_sent_per_step));
+        fmt::print("and {} a step to those that train a silo with it\n", size_text(static_cast<double>(needs.bytes_sent_per_step)));
     fmt::print("\nmemory of the largest rank\n");
-    for (const auto& [what, bytes] : needs.memory) fmt::print("  {:<28}{:>12}\n", what, size_text(bytes));
-    fmt::print("  {:<28}{:>12}  ({} bytes)\n", "total", size_text(needs.total()), needs.total());
+    for (const auto& [what, bytes] : needs.memory) fmt::print("  {:<28}{:>12}\n", what, size_text(static_cast<double>(bytes)));
+    fmt::print("  {:<28}{:>12}  ({} bytes)\n", "total", size_text(static_cast<double>(needs.total())), needs.total());
     return static_cast<int>(ExitCode::done);
 }
 

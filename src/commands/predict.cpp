@@ -10,6 +10,7 @@
 #include <fmt/ostream.h>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "base/version.hpp"
 #include "commands/loaded_model.hpp"
 #include "commands/output_file.hpp"
@@ -75,13 +76,6 @@ void add_classes(Predictions& made) {
         made.predicted.push_back(made.problem.task == Task::binary ? (logits[0] > 0 ? 1 : 0)
                                                                    : std::max_element(logits, logits + width) - logits);
     }
-}
-
-std::string csv_field(const std::string& text) {
-    if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-    std::string quoted = "\"";
-    for (const char letter : text) quoted += letter == '"' ? "\"\"" : std::string(1, letter);
-    return quoted + "\"";
 }
 
 std::string csv_header(const Predictions& made, bool with_logits) {

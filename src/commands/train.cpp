@@ -175,10 +175,6 @@ private:
         try {
             return train_with_who_is_left(first, initial);
         } catch (const AgreedError& error) {
-            if (error.code() == ExitCode::stopped) {
-                const auto outcome = give_up_round(error.what());
-                return outcome ? finish(*outcome, initial) : static_cast<int>(ExitCode::stopped);
-            }
             const std::string what = error.what();
             throw AgreedError(error.code(), what + (what.find('\n') == std::string::npos ? "; " : "\n") + last_good());
         } catch (const RankDied& death) {
@@ -199,13 +195,26 @@ private:
             try {
                 if (is_interrupted) outcome = go_on_without_the_dead();
                 is_interrupted = false;
-                const Round next{.number = outcome.rounds + 1, .total = config_.run.rounds, .participants = {}};
-                return finish(run_synchronous(*assembly_.federation, next, outcome), initial);
+                return run_rounds(outcome) ? finish(outcome, initial) : static_cast<int>(ExitCode::stopped);
             } catch (const RankDied&) {
                 if (!survival_) throw;
                 is_interrupted = true;
             }
         }
+    }
+
+    // False where a round was given up and there is nothing new to save: what was there before still holds.
+    bool run_rounds(Outcome& outcome) {
+        const Round next{.number = outcome.rounds + 1, .total = config_.run.rounds, .participants = {}};
+        std::string why;
+        try {
+            outcome = run_synchronous(*assembly_.federation, next, outcome);
+        } catch (const AgreedError& error) {
+            if (error.code() != ExitCode::stopped) throw;
+            why = error.what();
+        }
+        round_was_given_up_ = !why.empty();
+        return !round_was_given_up_ || give_up_round(why, outcome);
     }
 
     // Collective over the ranks that are left. The rounds that are done, and why no other may follow.
@@ -222,8 +231,11 @@ private:
             if (!folder_.is_kept()) folder_.take_over();
         });
         const Standing standing = survival_->take_stock();
-        if (leads()) tell_of_deaths(standing.round + 1, lost);
-        deaths_.push_back({.round = standing.round + 1, .dead = dead_ranks()});
+        // A rank that was only late may be here again: then nobody has died.
+        if (const auto dead = dead_ranks(); dead != (deaths_.empty() ? std::vector<int>() : deaths_.back().dead)) {
+            if (leads()) tell_of_deaths(world_, fed.census, standing.round + 1, lost);
+            deaths_.push_back({.round = standing.round + 1, .dead = dead});
+        }
         leave_out(assembly_, config_, lost);
         if (leads()) std::copy(standing.model.begin(), standing.model.end(), fed.global.values.begin());
         fed.exchange->publish_first(fed.global);
@@ -259,16 +271,7 @@ private:
         return silos;
     }
 
-    void tell_of_deaths(std::uint64_t round, const std::vector<std::uint32_t>& lost) const {
-        std::vector<std::string> names;
-        for (const std::uint32_t silo : lost) names.push_back(fmt::format("\"{}\"", assembly_.federation->census.silos[silo].name));
-        fmt::print(stderr, "silosum: warning: {}: from round {} on the run goes on with {}{}\n", world_.watch()->text(), round,
-                   ranks_text(static_cast<std::size_t>(world_.size()), 1), names.empty() ? "" : ", without " + join(names, ", "));
-    }
-
-    // Nothing where there is nothing new to save: what was there before still holds.
-    std::optional<Outcome> give_up_round(const std::string& why) {
-        round_was_given_up_ = true;
+    bool give_up_round(const std::string& why, Outcome& outcome) {
         const bool is_saved = checkpointer_->save_last();
         const auto& good = checkpointer_->last_good();
         if (leads()) {
@@ -278,9 +281,9 @@ private:
                                       : "; the last good checkpoint is " + good.string());
             std::fflush(stdout);
         }
-        if (!is_saved) return std::nullopt;
-        return Outcome{.rounds = checkpointer_->last_round(),
-                       .stop_reason = fmt::format("signal, round {} given up", checkpointer_->last_round() + 1)};
+        const std::uint64_t saved = checkpointer_->last_round();
+        if (is_saved) outcome = {.rounds = saved, .stop_reason = fmt::format("signal, round {} given up", saved + 1)};
+        return is_saved;
     }
 
     // Nothing is left to train. The model and the summary may still be missing, where the earlier start ended between the last checkpoint

@@ -7,7 +7,8 @@ namespace silosum {
 
 class StagedFile {
 public:
-    /// Copies the file into the folder, which is made when missing. RuntimeError, with the system's reason, where that fails.
+    /// Copies the file into the folder, which is made when missing, under a new name, for its user alone. RuntimeError, with the system's
+    /// reason, where that fails.
     StagedFile(const std::filesystem::path& file, const std::filesystem::path& folder);
     ~StagedFile();
     StagedFile(const StagedFile&) = delete;

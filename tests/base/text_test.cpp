@@ -65,6 +65,17 @@ TEST(FirstNotUtf8, FindsWhatIsNot) {
     EXPECT_EQ(first_not_utf8("\xF4\x90\x80\x80"), 0U) << "beyond Unicode";
 }
 
+TEST(SizeText, TakesTheUnitThatFits) {
+    EXPECT_EQ(size_text(512), "0.5 KiB");
+    EXPECT_EQ(size_text(1.5 * 0x1p20), "1.5 MiB");
+    EXPECT_EQ(size_text(0x1p30), "1.00 GiB");
+}
+
+TEST(CsvField, IsQuotedWhereItHasTo) {
+    EXPECT_EQ(csv_field("plain"), "plain");
+    EXPECT_EQ(csv_field("a, \"b\""), "\"a, \"\"b\"\"\"");
+}
+
 TEST(Counted, KnowsOneFromMany) {
     EXPECT_EQ(counted(1, "rank"), "1 rank");
     EXPECT_EQ(counted(0, "rank"), "0 ranks");

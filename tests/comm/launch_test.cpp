@@ -49,6 +49,12 @@ TEST_F(LaunchTest, AloneInAJobOfManyTasks) {
     EXPECT_THAT(problem({{"SLURM_NTASKS", "8"}}, 1), testing::HasSubstr("this job of SLURM has 8 tasks, but 1 process was started"));
 }
 
+// Hydra's mpiexec starts a process of its own on every node by srun, and that the ranks of the node.
+TEST_F(LaunchTest, AnotherLauncherInsideAJobIsBelieved) {
+    EXPECT_EQ(problem({{"SLURM_STEP_NUM_TASKS", "2"}, {"SLURM_NTASKS", "8"}}, 8), "");
+    EXPECT_EQ(problem({{"SLURM_NTASKS", "8"}}, 4), "");
+}
+
 TEST_F(LaunchTest, AHeterogeneousJobIsAllOfItsGroups) {
     const std::pair<const char*, const char*> groups[] = {
         {"SLURM_HET_SIZE", "2"}, {"SLURM_NTASKS_HET_GROUP_0", "2"}, {"SLURM_NTASKS_HET_GROUP_1", "3"}};

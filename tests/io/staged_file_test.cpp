@@ -26,6 +26,31 @@ TEST(StagedFile, ACopyThatGoesWithItsReader) {
     EXPECT_TRUE(std::filesystem::exists(folder / "shard.h5"));
 }
 
+// A shard may be readable by all where only its folder keeps others out.
+TEST(StagedFile, ItsUserAloneMayReadIt) {
+    const TemporaryFolder folder;
+    write_text(folder / "shard.h5", "rows");
+    using std::filesystem::perms;
+    std::filesystem::permissions(folder / "shard.h5", perms::owner_read | perms::owner_write | perms::others_read);
+    const StagedFile copy(folder / "shard.h5", folder.path());
+    EXPECT_EQ(std::filesystem::status(copy.path()).permissions(), perms::owner_read | perms::owner_write);
+}
+
+TEST(StagedFile, TwoOfOneFileAreTwo) {
+    const TemporaryFolder folder;
+    write_text(folder / "shard.h5", "rows");
+    const StagedFile one(folder / "shard.h5", folder.path());
+    const StagedFile other(folder / "shard.h5", folder.path());
+    EXPECT_NE(one.path(), other.path());
+}
+
+TEST(StagedFile, WhatIsNotThereLeavesNothing) {
+    const TemporaryFolder folder;
+    EXPECT_THAT(message_of<RuntimeError>([&] { const StagedFile copy(folder / "shard.h5", folder / "disk"); }),
+                testing::HasSubstr("No such file"));
+    EXPECT_TRUE(std::filesystem::is_empty(folder / "disk"));
+}
+
 TEST(StagedFile, AFolderThatCannotBeIsNamed) {
     const TemporaryFolder folder;
     write_text(folder / "shard.h5", "rows");

@@ -177,6 +177,17 @@ class Stops(cluster.SlurmTest):
                 return
         raise AssertionError("no rank found")
 
+    def test_a_warned_job_without_anything_saved_ends(self):
+        """It would be warned again and again before its first round is over."""
+        program = self.write_config("#!/bin/sh\ntrap 'exit 75' USR1\ntouch started\nwhile :; do sleep 0.1; done\n", "slow")
+        program.chmod(0o755)
+        job = self.submit(TRAIN, harness.PENGUINS, env={"SILOSUM": program})
+        harness.wait_until((self.folder / "started").exists, 60, "the ranks")
+        self.cluster.run("scancel", "--signal", "USR1", "--batch", job)
+        self.assertEqual(self.wait(job), [("FAILED", 75)], self.output(job))
+        self.assertIn("give the job more time", self.output(job))
+        self.assertNotIn("goes back into the queue", self.output(job))
+
     def test_a_job_goes_on_where_a_node_is_lost(self):
         if os.geteuid() != 0:
             self.skipTest("a node cannot be killed without namespaces")
@@ -260,6 +271,14 @@ class Refusals(cluster.SlurmTest):
         # What the site does not have.
         self.assertIn("artition", self.cluster.run(submit, harness.PENGUINS, "--", "--partition", "nowhere", cwd=self.folder, code=1))
         self.assertEqual(self.cluster.run("squeue", "--noheader", "--name", "nowhere"), "")
+
+
+class Clusters(cluster.SlurmTest):
+    def test_a_folder_that_somebody_else_may_have_made_is_refused(self):
+        (self.folder / "link").symlink_to("/tmp")
+        for verb in ("start", "stop", "status"):
+            told = self.cluster.run(cluster.SCRIPT, verb, env={"SLURM_LOCAL_DIR": self.folder / "link"}, code=2)
+            self.assertIn("is not a folder of this user; set SLURM_LOCAL_DIR", told)
 
 
 class TimeLimit(cluster.SlurmTest):
