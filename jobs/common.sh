@@ -144,15 +144,13 @@ train() {
         5) say "done, without the silos of ranks that died: see $run_dir/summary.json" ;;
         2 | 3) say "code $code: see the message above; the same again would end the same" ;;
         *)
-            if [[ $signal == USR1 && $(newest_checkpoint) == "$before" ]]; then
-                say "code $code: no round was done before the time limit came near; give the job more time (--time)"
-            elif [[ $signal == USR1 ]]; then
-                requeue "stopped before the time limit (code $code)"
-            elif [[ $signal == TERM || $code == 75 ]]; then
+            if [[ $signal == TERM || (-z $signal && $code == 75) ]]; then
                 # Cancelled, preempted or out of time: whether the job comes back is for SLURM to say.
                 say "stopped (code $code); $(newest_checkpoint | sed 's|/manifest.json||;s|^|the last checkpoint is |;s|^$|no checkpoint|')"
             elif [[ $(newest_checkpoint) != "$before" ]]; then
-                requeue "ranks ended with code $code, but this start has saved a new checkpoint"
+                requeue "ranks ended with code $code, and this start has saved a new checkpoint"
+            elif [[ $code == 75 ]]; then
+                say "code $code: no round was done before the time limit came near; give the job more time (--time)"
             else
                 say "code $code, and this start has saved no checkpoint: another one would hardly do better"
             fi

@@ -5,10 +5,12 @@
 #include <system_error>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include "base/error.hpp"
+#include "io/descriptor.hpp"
 
 namespace silosum {
 
@@ -18,22 +20,6 @@ std::string reason(int error) {
     return std::generic_category().message(error);
 }
 
-class Descriptor {
-public:
-    Descriptor(const std::filesystem::path& path, int flags) : number_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
-    ~Descriptor() {
-        if (number_ >= 0) ::close(number_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    [[nodiscard]] int number() const { return number_; }
-    /// Some file systems report a failed write only here.
-    [[nodiscard]] bool close() { return ::close(std::exchange(number_, -1)) == 0; }
-
-private:
-    int number_;
-};
-
 std::filesystem::path folder_of(const std::filesystem::path& file) {
     return file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
 }
@@ -42,7 +28,7 @@ std::filesystem::path folder_of(const std::filesystem::path& file) {
 
 void sync_to_disk(const std::filesystem::path& file_or_folder) {
     const Descriptor descriptor(file_or_folder, O_RDONLY);
-    require<RuntimeError>(descriptor.number() >= 0, "cannot open {}: {}", file_or_folder.string(), reason(errno));
+    require<RuntimeError>(descriptor.is_open(), "cannot open {}: {}", file_or_folder.string(), reason(errno));
     // Some file systems cannot flush a folder (EINVAL); a rename there is as durable as it gets.
     const bool flushed = ::fsync(descriptor.number()) == 0 || errno == EINVAL;
     require<RuntimeError>(flushed, "cannot flush {} to the disk: {}", file_or_folder.string(), reason(errno));
@@ -69,14 +55,8 @@ void write_file_atomically(const std::filesystem::path& target, std::span<const 
     AtomicFile file(target);
     {
         Descriptor descriptor(file.temporary(), O_WRONLY | O_CREAT | O_TRUNC);
-        require<RuntimeError>(descriptor.number() >= 0, "cannot write {}: {}", target.string(), reason(errno));
-        while (!bytes.empty()) {
-            const ssize_t written = ::write(descriptor.number(), bytes.data(), bytes.size());
-            if (written < 0 && errno == EINTR) continue;
-            require<RuntimeError>(written >= 0, "cannot write {}: {}", target.string(), reason(errno));
-            bytes = bytes.subspan(static_cast<std::size_t>(written));
-        }
-        require<RuntimeError>(descriptor.close(), "cannot write {}: {}", target.string(), reason(errno));
+        const bool is_written = descriptor.is_open() && descriptor.write(bytes) && descriptor.close();
+        require<RuntimeError>(is_written, "cannot write {}: {}", target.string(), reason(errno));
     }
     file.commit();
 }

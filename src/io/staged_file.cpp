@@ -1,47 +1,47 @@
 #include "io/staged_file.hpp"
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include <fcntl.h>
-#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "io/descriptor.hpp"
 
 namespace silosum {
 
 namespace {
 
 // Between open files: a copy by name would take over who may read it, and where the name leads. False with errno.
-bool copy_contents(int from, int to) {
-    constexpr std::size_t piece = std::size_t{1} << 30;
-    ssize_t copied = 0;
-    do {
-        copied = ::sendfile(to, from, nullptr, piece);
-    } while (copied > 0 || (copied < 0 && errno == EINTR));
-    return copied == 0;
+bool copy_contents(const Descriptor& from, Descriptor& to) {
+    std::vector<std::byte> piece(std::size_t{1} << 20);
+    while (true) {
+        const ssize_t read = ::read(from.number(), piece.data(), piece.size());
+        if (read == 0) return to.close();
+        if (read < 0 && errno != EINTR) return false;
+        if (read > 0 && !to.write(std::span(piece).first(static_cast<std::size_t>(read)))) return false;
+    }
 }
 
-// Makes `path`, which ends in XXXXXX, a file that was not there and that its user alone may read. False with errno.
+// Copies to a file that was not there, and that its user alone may read; mkostemp() gives `path` its last letters. False with errno.
 bool copy_to_new(const std::filesystem::path& file, std::string& path) {
-    const int from = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-    if (from < 0) return false;
-    const int to = ::mkostemp(path.data(), O_CLOEXEC);
-    bool is_copied = to >= 0 && copy_contents(from, to);
-    int error = errno;
-    if (to >= 0 && ::close(to) != 0 && is_copied) {
-        is_copied = false;
-        error = errno;
-    }
-    ::close(from);
-    if (to >= 0 && !is_copied) ::unlink(path.c_str());
+    const Descriptor from(file, O_RDONLY);
+    if (!from.is_open()) return false;
+    Descriptor to(::mkostemp(path.data(), O_CLOEXEC));
+    if (!to.is_open()) return false;
+    if (copy_contents(from, to)) return true;
+    const int error = errno;
+    ::unlink(path.c_str());
     errno = error;
-    return is_copied;
+    return false;
 }
 
 }  // namespace

@@ -83,7 +83,7 @@ def finish(process, timeout=60):
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
         if alone:
-            return Result(process.returncode, out, err)
+            return Result(process.returncode, out, err + "the launcher locked itself up after its ranks had ended, and was killed\n")
         raise AssertionError(f"hangs:\n{out}\n{err}")
 
 

@@ -44,10 +44,12 @@ TEST(StagedFile, TwoOfOneFileAreTwo) {
     EXPECT_NE(one.path(), other.path());
 }
 
-TEST(StagedFile, WhatIsNotThereLeavesNothing) {
+TEST(StagedFile, WhatCannotBeReadLeavesNothing) {
     const TemporaryFolder folder;
     EXPECT_THAT(message_of<RuntimeError>([&] { const StagedFile copy(folder / "shard.h5", folder / "disk"); }),
                 testing::HasSubstr("No such file"));
+    EXPECT_THAT(message_of<RuntimeError>([&] { const StagedFile copy(folder.path(), folder / "disk"); }),
+                testing::HasSubstr("Is a directory"));
     EXPECT_TRUE(std::filesystem::is_empty(folder / "disk"));
 }
 

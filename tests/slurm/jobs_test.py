@@ -275,7 +275,8 @@ class Refusals(cluster.SlurmTest):
 
 class Clusters(cluster.SlurmTest):
     def test_a_folder_that_somebody_else_may_have_made_is_refused(self):
-        (self.folder / "link").symlink_to("/tmp")
+        (self.folder / "there").mkdir()
+        (self.folder / "link").symlink_to("there")
         for verb in ("start", "stop", "status"):
             told = self.cluster.run(cluster.SCRIPT, verb, env={"SLURM_LOCAL_DIR": self.folder / "link"}, code=2)
             self.assertIn("is not a folder of this user; set SLURM_LOCAL_DIR", told)
