@@ -52,7 +52,7 @@ public:
         succeed_on_first(world_, [&] { check_apart_from_shards(); });
         introduce();
         Parameters initial;
-        if (config_.evaluation.compare_local) initial = copy_of(assembly_.federation->global);
+        if (config_.evaluation.compare_local) initial = copy_of(host_model());
         add_measuring_observers();
         succeed_on_first(world_,
                          [&] { folder_.clear(config_.run, found.has_value()); });  // all is well so far: only now may the earlier run go
@@ -67,6 +67,7 @@ public:
 
 private:
     [[nodiscard]] bool leads() const { return world_.rank() == 0; }
+    [[nodiscard]] const Parameters& host_model() const { return assembly_.federation->exchange->on_host(assembly_.federation->global); }
 
     static Parameters copy_of(const Parameters& parameters) {
         Parameters copy(parameters.layout);
@@ -221,7 +222,7 @@ private:
         succeed_on_first(world_, [&] {
             ModelDescription description = assembly_.description;
             description.round = round;
-            save_model(file, description, assembly_.federation->global);
+            save_model(file, description, host_model());
         });
     }
 
@@ -265,7 +266,7 @@ private:
                                     {"parameters", fed.global.values.size()},
                                     {"transport", fed.exchange->transport()},
                                     {"secure", fed.group ? nlohmann::ordered_json(fed.group->claim()) : nlohmann::ordered_json()},
-                                    {"model_sha256", leads() ? fed.global.sha256() : ""},
+                                    {"model_sha256", leads() ? host_model().sha256() : ""},
                                     {"isa", assembly_.identity.isa},
                                     {"threads", config_.run.threads},
                                     {"clipped_rounds", round_facts_->clipped_rounds()},

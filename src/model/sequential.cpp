@@ -131,6 +131,14 @@ void Sequential::store(std::span<float> flat) const {
     unpack(parameters_.span(), flat);
 }
 
+void Sequential::load_here(std::span<const float> flat) {
+    pack_here(flat, parameters_.span());
+}
+
+void Sequential::store_here(std::span<float> flat) const {
+    unpack_here(parameters_.span(), flat);
+}
+
 void Sequential::set_class_weights(std::vector<float> weights) {
     require(weights.empty() || (problem_.task != Task::regression && weights.size() == problem_.classes),
             "{} class weights do not fit {}: give one for each class", weights.size(), to_string(problem_));

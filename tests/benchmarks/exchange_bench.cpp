@@ -82,7 +82,7 @@ public:
         const Aggregate sum = exchange_->finish(round_);
         const auto slice = exchange_->slice_of(global_);
         // Away from the silos' models: every round has another one, as a sum on the same would be looked up in the ledgers.
-        kernels::add_scaled(slice.size(), -0.01, sum.mean.data(), slice.data());
+        kernels::add_scaled(slice.size(), -0.01, sum.mean.data(), slice.data(), Threads());
         exchange_->publish(global_);
         for (const auto& [phase, time] : exchange_->clock().phases()) phases_[phase].push_back(time);
         round_ = Round{.number = round_.number + 1, .total = round_.total, .participants = std::move(round_.participants)};

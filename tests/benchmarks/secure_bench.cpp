@@ -72,7 +72,7 @@ void measure(const Communicator& world, const Setting& setting) {
         const Aggregate sum = exchange.finish(round);
         const auto slice = exchange.slice_of(global);
         // Away from the silos' models: every round has another one, as a sum on the same would be looked up in the ledgers.
-        kernels::add_scaled(slice.size(), -0.01, sum.mean.data(), slice.data());
+        kernels::add_scaled(slice.size(), -0.01, sum.mean.data(), slice.data(), Threads());
         exchange.publish(global);
         double seconds = wall_seconds() - start;
         all_reduce_max(world, std::span<double>(&seconds, 1));

@@ -53,13 +53,20 @@ class Gpu(harness.EndToEnd):
         self.assertEqual(self.sha("plain"), self.sha("masked"))
 
     def test_sums_over_gpus_change_no_bit(self):
-        flags = ["--run.device", "cuda", "--run.rounds", 2, "--eval.compare_local", "false"]
-        on_gpus = [*flags, "--exchange.transport", "nccl"]
+        device = ["--run.device", "cuda"]
+        flags = [*device, "--run.rounds", 2, "--eval.compare_local", "false"]
+        nccl = ["--exchange.transport", "nccl"]
+        on_gpus = [*flags, *nccl]
         self.train(ranks=3, name="host", flags=flags)
         self.train(ranks=3, name="plain", flags=on_gpus)
-        self.train(ranks=2, name="two", flags=on_gpus)
+        self.train(ranks=2, name="resumed", flags=[*device, *nccl, "--run.rounds", 1, "--eval.compare_local", "false"])
+        self.train(ranks=4, name="resumed", flags=[*on_gpus, "--run.resume", "auto"])
         self.train(ranks=3, name="masked", flags=[*on_gpus, "--exchange.secure", "true"])
-        self.assertEqual({self.sha(name) for name in ("host", "plain", "two", "masked")}, {self.sha("host")})
+        self.assertEqual({self.sha(name) for name in ("host", "plain", "resumed", "masked")}, {self.sha("host")})
+        # Silos alone are trained with models of the host, after rounds with models of the GPU.
+        self.train(ranks=2, name="compared", flags=[*device, *nccl, "--run.rounds", 2])
+        self.train(ranks=2, name="compared on host", flags=[*device, "--run.rounds", 2])
+        self.assertEqual(self.summary("compared")["alone"], self.summary("compared on host")["alone"])
         self.assertIn("NCCL", self.summary("masked")["transport"])
 
     def test_sums_over_gpus_need_a_gpu_for_each_rank(self):

@@ -20,6 +20,13 @@ void set_device_memory(std::size_t bytes);
 /// Bytes allocated on all devices: 0 at the end of a test that freed all it took.
 std::size_t allocated_bytes();
 
+/// Bytes that copies have moved between host and devices since the start.
+struct Copied {
+    std::size_t to_device = 0;
+    std::size_t to_host = 0;
+};
+Copied copied_bytes();
+
 /// True if kernels run with every access checked, and as the PTX that SILOSUM_CUDA_PTX names.
 bool checks_accesses();
 bool runs_ptx();
