@@ -80,8 +80,9 @@ public:
 
     /// Bytes held now.
     [[nodiscard]] std::size_t memory_bytes() const;
-    /// Bytes that a model with its optimizer will hold once it has trained on batches, or parts of batches, of `batch_size` samples.
-    [[nodiscard]] static std::size_t estimate_memory_bytes(std::span<const LayerSpec> layers, const Problem& problem, const Stream& stream,
+    /// Bytes that a model with its optimizer will hold once it has trained on batches, or parts of batches, of `batch_size` samples; on a
+    /// GPU with what its kernels take of the stream, and without copies of what the host gives or asks for.
+    [[nodiscard]] static std::size_t estimate_memory_bytes(std::span<const LayerSpec> layers, const Problem& problem, const RunsOn& place,
                                                            std::size_t batch_size, const OptimizerSettings& optimizer,
                                                            bool shares_batches = false);
 

@@ -83,6 +83,14 @@ class Gpu(harness.EndToEnd):
         result = self.train(ranks=1, name="run", code=2, flags=["--run.device", "cpu", "--run.rounds", 2, "--run.resume", "auto", "--eval.compare_local", "false"])
         self.assertIn("sm_90", result.err)
 
+    def test_the_plan_knows_when_a_gpu_is_too_small(self):
+        plan = ["plan", harness.PENGUINS, "--run.device", "cuda"]
+        self.assertIn("memory of a GPU for the largest rank", harness.run(plan).out)
+        layers = ["--model.name", "layers", "--model.layers", "dense 9000, relu, dense outputs"]
+        refused = harness.run([*plan, *layers], env={"SILOSUM_CUDA_MIB": "1"})
+        self.assertEqual(refused.code, 2)
+        self.assertIn("no GPU here has more than 1.0 MiB", refused.err)
+
     def test_auto_takes_the_gpu_and_devices_shows_it(self):
         self.train(ranks=2, name="run", flags=["--run.rounds", 1, "--eval.compare_local", "false"])
         self.assertIn("CUDA", self.summary("run")["isa"])

@@ -1,4 +1,5 @@
 // cudaMalloc, cudaMemcpy and their kin.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -18,6 +19,7 @@ namespace {
 
 std::map<const void*, std::size_t> pinned;  // host memory by its address
 Copied copied;
+std::size_t most_allocated = 0;
 
 // Copies have all directions checked when they are given to the stream.
 bool direction_is_right(const void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
@@ -78,6 +80,7 @@ cudaError_t take(void** pointer, int device, std::size_t bytes, bool later) {
     if (bytes == 0) return cudaSuccess;
     if (allocated_bytes(device) + bytes > device_memory_bytes()) return cudaErrorMemoryAllocation;
     *pointer = allocate(device, bytes, later);
+    most_allocated = std::max(most_allocated, allocated_bytes());
     return *pointer == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
 
@@ -85,6 +88,12 @@ cudaError_t take(void** pointer, int device, std::size_t bytes, bool later) {
 
 Copied copied_bytes() {
     return copied;
+}
+std::size_t most_allocated_bytes() {
+    return most_allocated;
+}
+void forget_most_allocated() {
+    most_allocated = allocated_bytes();
 }
 
 cudaError_t copy_to_symbol(const void* symbol, std::size_t symbol_bytes, const void* from, std::size_t bytes, std::size_t offset,
