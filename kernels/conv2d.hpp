@@ -35,6 +35,22 @@ struct ConvShape {
     }
     /// Floats of scratch that conv2d_backward_input needs for one sample and thread.
     [[nodiscard]] std::size_t scratch_size() const;
+    /// A GPU adds up the weights' gradient in parts of so many output pixels: a function of the sum's length alone, so that its bits are
+    /// too.
+    [[nodiscard]] std::size_t gpu_part(std::size_t samples) const {
+        constexpr std::size_t least = 512, most_parts = 128;
+        const std::size_t pixels = samples * out_height() * out_width();
+        const std::size_t part = pixels <= least * most_parts ? least : (pixels + most_parts - 1) / most_parts;
+        return (part + 15) / 16 * 16;
+    }
+    [[nodiscard]] std::size_t gpu_parts(std::size_t samples) const {
+        return (samples * out_height() * out_width() + gpu_part(samples) - 1) / gpu_part(samples);
+    }
+    /// Floats of a GPU's workspace that conv2d_backward_weights takes: the sums of the parts.
+    [[nodiscard]] std::size_t gpu_workspace(std::size_t samples) const {
+        const std::size_t parts = gpu_parts(samples);
+        return parts > 1 ? parts * (taps() + 1) * panels() * panel_width : 0;
+    }
 };
 
 /// weights: (out_channels, in_channels, kernel_height, kernel_width) as PyTorch keeps them <-> packed.

@@ -126,13 +126,6 @@ __global__ void __launch_bounds__(block) pad_kernel(const float* __restrict__ x,
     padded[i] = inside ? x[(line / padded_height * height + static_cast<std::size_t>(y)) * row + static_cast<std::size_t>(column)] : 0.0F;
 }
 
-/// Output pixels that one block of the weights' gradient adds up: a function of the sum's length alone, so that its bits are too.
-std::size_t part_of(std::size_t pixels) {
-    constexpr std::size_t least = 512, most_parts = 128;
-    const std::size_t part = std::max(least, (pixels + most_parts - 1) / most_parts);
-    return (part + 15) / 16 * 16;
-}
-
 }  // namespace
 
 void conv2d_flip(const ConvShape& shape, const float* packed, float* flipped, const CudaStream& stream) {
@@ -182,9 +175,9 @@ void conv2d_backward_weights(const ConvShape& shape, std::size_t samples, const 
     const gemm::StoreWeights store{packed, bias, taps, outputs, scale, decay, bias_decay};
     const TurnedPatches patches{padded, taps, Extents(shape)};
     const gemm::PlainColumns gradient{dy, outputs};
-    const std::size_t part = part_of(pixels), parts = (pixels + part - 1) / part;
+    const std::size_t part = shape.gpu_part(samples), parts = shape.gpu_parts(samples);
     if (parts <= 1) return gemm::product(rows, columns, pixels, 0, patches, gradient, store, stream);
-    float* sums = static_cast<float*>(stream.workspace(parts * rows * columns * sizeof(float)));
+    float* sums = static_cast<float*>(stream.workspace(shape.gpu_workspace(samples) * sizeof(float)));
     const StorePart store_part{sums, static_cast<int>(rows), static_cast<int>(columns)};
     gemm::product(rows, columns, pixels, part, patches, gradient, store_part, stream);
     cuda::launch(add_parts_kernel, {gemm::tiles(rows * columns, block), block}, stream, static_cast<const float*>(sums),

@@ -13,6 +13,7 @@
 #include <limits>
 
 #include "kernels/fixed_point.hpp"
+#include "kernels/parallel.hpp"
 #include "kernels/steps-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -310,8 +311,10 @@ void sum_words(std::size_t n, std::size_t parts, const std::uint64_t* const* wor
     HWY_DYNAMIC_DISPATCH(sum_words64)(n, parts, words, sum, store);
 }
 
-void add_scaled(std::size_t n, double rate, const double* mean, float* x) {
-    HWY_DYNAMIC_DISPATCH(add_scaled_step)(n, rate, mean, x);
+void add_scaled(std::size_t n, double rate, const double* mean, float* x, const Threads& threads) {
+    in_parallel(n, elementwise_grain, threads, [&](std::size_t begin, std::size_t end) {
+        HWY_DYNAMIC_DISPATCH(add_scaled_step)(end - begin, rate, mean + begin, x + begin);
+    });
 }
 
 double largest_difference(std::size_t n, const float* local, const float* global) {

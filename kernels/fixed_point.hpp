@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/threads.hpp"
 #include "device/cuda_stream.hpp"
 
 namespace silosum::kernels {
@@ -43,7 +44,7 @@ void sum_words(std::size_t n, std::size_t parts, const std::uint32_t* const* wor
 void sum_words(std::size_t n, std::size_t parts, const std::uint64_t* const* words, std::uint64_t* sum, Store store = Store::write);
 
 /// x[i] = float(x[i] + rate * mean[i]) computed in double: the server step of FedAvg on a slice.
-void add_scaled(std::size_t n, double rate, const double* mean, float* x);
+void add_scaled(std::size_t n, double rate, const double* mean, float* x, const Threads& threads);
 
 /// Largest |local - global| over the vector, 0 for n = 0; NaN or Inf when any difference is not finite.
 [[nodiscard]] double largest_difference(std::size_t n, const float* local, const float* global);
@@ -59,5 +60,7 @@ SILOSUM_CUDA_ONLY void decode_mean(std::size_t n, const std::uint32_t* words, do
 SILOSUM_CUDA_ONLY void decode_mean(std::size_t n, const std::uint64_t* words, double unit, double divisor, double* mean, double* largest,
                                    const CudaStream& stream);
 SILOSUM_CUDA_ONLY void add_scaled(std::size_t n, double rate, const double* mean, float* x, const CudaStream& stream);
+SILOSUM_CUDA_ONLY void largest_difference(std::size_t n, const float* local, const float* global, double* largest,
+                                          const CudaStream& stream);
 
 }  // namespace silosum::kernels

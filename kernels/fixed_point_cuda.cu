@@ -29,25 +29,33 @@ struct Encode {
     }
 };
 
-/// largest: bits of a double that is not negative, whose order is that of the integers.
-template <class Word>
-__global__ void __launch_bounds__(block_threads)
-    decode_kernel(std::size_t n, const Word* __restrict__ words, double unit, double divisor, double* __restrict__ mean,
-                  unsigned long long* __restrict__ largest) {
+/// *largest becomes the largest of its bits and those of each thread's value, which is not negative: their order is that of the integers, and
+/// what is no number is the largest of all. All threads of the block call it.
+__device__ void keep_largest(double value, unsigned long long* largest) {
     __shared__ unsigned long long parts[block_threads / 32];
-    const std::size_t i = grid_index();
-    unsigned long long own = 0;
-    if (i < n) {
-        const double value = static_cast<double>(signed_value(words[i])) * unit / divisor;
-        mean[i] = value;
-        own = static_cast<unsigned long long>(__double_as_longlong(fabs(value)));
-    }
+    auto own = static_cast<unsigned long long>(__double_as_longlong(value));
     for (int distance = 16; distance > 0; distance /= 2) own = max(own, __shfl_down_sync(0xFFFFFFFFU, own, distance));
     if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = own;
     __syncthreads();
     if (threadIdx.x != 0) return;
     for (unsigned warp = 1; warp < block_threads / 32; ++warp) own = max(own, parts[warp]);
     atomicMax(largest, own);
+}
+
+template <class Word>
+__global__ void __launch_bounds__(block_threads)
+    decode_kernel(std::size_t n, const Word* __restrict__ words, double unit, double divisor, double* __restrict__ mean,
+                  unsigned long long* __restrict__ largest) {
+    const std::size_t i = grid_index();
+    double value = 0;
+    if (i < n) mean[i] = value = static_cast<double>(signed_value(words[i])) * unit / divisor;
+    keep_largest(fabs(value), largest);
+}
+
+__global__ void __launch_bounds__(block_threads)
+    difference_kernel(std::size_t n, const float* __restrict__ local, const float* __restrict__ global, unsigned long long* __restrict__ largest) {
+    const std::size_t i = grid_index();
+    keep_largest(i < n ? fabs(static_cast<double>(local[i]) - static_cast<double>(global[i])) : 0.0, largest);
 }
 
 struct AddScaled {
@@ -92,6 +100,11 @@ void decode_mean(std::size_t n, const std::uint64_t* words, double unit, double 
 
 void add_scaled(std::size_t n, double rate, const double* mean, float* x, const CudaStream& stream) {
     for_each_index(n, AddScaled{rate, mean, x}, stream);
+}
+
+void largest_difference(std::size_t n, const float* local, const float* global, double* largest, const CudaStream& stream) {
+    stream.fill_with_zeros(largest, sizeof(double));
+    cuda::launch(difference_kernel, {blocks_for(n), block_threads}, stream, n, local, global, reinterpret_cast<unsigned long long*>(largest));
 }
 
 }  // namespace silosum::kernels

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/options.hpp"
+#include "device/stream.hpp"
 #include "round/round.hpp"
 #include "round/update.hpp"
 
@@ -23,8 +24,9 @@ struct AlgorithmConfig {
 class Algorithm {
 public:
     virtual ~Algorithm() = default;
-    /// Moves this rank's slice of the global model by the aggregate of the same slice. Every rank calls it once a round; no communication.
-    virtual void apply(std::span<float> slice, const Aggregate& aggregate, const Round& round) = 0;
+    /// Moves this rank's slice of the global model by the aggregate of the same slice, both in the memory of the stream and in the order of
+    /// its work. Every rank calls it once a round; no communication.
+    virtual void apply(std::span<float> slice, const Aggregate& aggregate, const Round& round, const Stream& stream) = 0;
 };
 
 /// One row of the list of algorithms.

@@ -14,7 +14,7 @@ namespace silosum {
 class FedAvg : public Algorithm {
 public:
     explicit FedAvg(double lr) : lr_(lr) {}
-    void apply(std::span<float> slice, const Aggregate& aggregate, const Round& round) override;
+    void apply(std::span<float> slice, const Aggregate& aggregate, const Round& round, const Stream& stream) override;
 
 private:
     double lr_;

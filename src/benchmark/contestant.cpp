@@ -125,8 +125,7 @@ public:
         Layout layout;
         layout.add("weight", {setting.parameters});
         global_ = exchange_->make_model(std::move(layout));
-        if (communicator.rank() == 0) std::ranges::fill(global_.values, base_of(round_.number));
-        exchange_->publish_first(global_);
+        exchange_->publish_first(global_, [this](std::span<float> values) { std::ranges::fill(values, base_of(round_.number)); });
         round_.total = std::numeric_limits<std::uint64_t>::max();
         for (std::uint32_t silo = 0; silo < setting.silos; ++silo) round_.participants.push_back(silo);
         first_member_ = is_secure ? leavers_of(setting) : 0;

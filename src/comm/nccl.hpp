@@ -9,6 +9,7 @@
 #include <string>
 
 #include "comm/mpi.hpp"
+#include "comm/slices.hpp"
 #include "device/cuda_stream.hpp"
 
 struct ncclComm;
@@ -35,6 +36,8 @@ public:
     SILOSUM_CUDA_ONLY void reduce_scatter_sum(std::span<const std::uint64_t> all, std::span<std::uint64_t> own);
     /// all: (ranks, own.size()), by rank.
     SILOSUM_CUDA_ONLY void all_gather(std::span<const std::byte> own, std::span<std::byte> all);
+    /// Every rank has filled its own slice of `whole`; afterwards all slices are everywhere.
+    SILOSUM_CUDA_ONLY void all_gather(const Slices& slices, std::size_t bytes_each, std::span<std::byte> whole);
     /// Both (ranks, bytes): row r goes to rank r, and comes from it.
     SILOSUM_CUDA_ONLY void all_to_all(std::span<const std::byte> out, std::span<std::byte> in);
     /// Until all ranks have come to it, in their queues and here.
@@ -44,6 +47,8 @@ public:
     /// failed or the deadline passed.
     SILOSUM_CUDA_ONLY void wait(const std::string& what);
     SILOSUM_CUDA_ONLY void wait(const CudaMark& mark, const std::string& what);
+    /// Until its work is done, or given up: where an exception is on its way, or a wait fails.
+    SILOSUM_CUDA_ONLY void settle() noexcept;
     /// Ends NCCL's work, whatever the other ranks do.
     SILOSUM_CUDA_ONLY void give_up() noexcept;
 
@@ -57,7 +62,9 @@ public:
 
 private:
     // What a call of NCCL returned, once it is no longer under way.
-    SILOSUM_CUDA_ONLY void settle(int result, const std::string& what);
+    SILOSUM_CUDA_ONLY void end_call(int result, const std::string& what);
+    // Calls that belong together: call(rank) for every rank.
+    SILOSUM_CUDA_ONLY void for_all_ranks(const std::function<int(int)>& call, const std::string& what);
     SILOSUM_CUDA_ONLY void poll_or_give_up(const std::function<bool()>& is_done, const std::string& what);
     SILOSUM_CUDA_ONLY void wait_until(const std::function<bool()>& is_done, const std::string& what);
     [[noreturn]] SILOSUM_CUDA_ONLY void fail(int result, const std::string& what);

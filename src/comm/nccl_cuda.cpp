@@ -46,11 +46,11 @@ Nccl::Nccl(const Communicator& communicator, const CudaStream& stream) : communi
         require<RuntimeError>(result == ncclSuccess, "{}", text_of_result(result, nullptr));
     });
     broadcast_bytes(communicator_, std::as_writable_bytes(std::span(&id, 1)), 0);
-    // Nothing may wait for ever: every call returns at once, and settle() looks when it is done.
+    // Nothing may wait for ever: every call returns at once, and end_call() looks when it is done.
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
     const auto error = error_of([&] {
-        settle(ncclCommInitRankConfig(&handle_, communicator_.size(), id, communicator_.rank(), &config), "the ranks to join NCCL");
+        end_call(ncclCommInitRankConfig(&handle_, communicator_.size(), id, communicator_.rank(), &config), "the ranks to join NCCL");
     });
     try {
         agree_on_error(communicator_, error);
@@ -61,19 +61,20 @@ Nccl::Nccl(const Communicator& communicator, const CudaStream& stream) : communi
 }
 
 Nccl::~Nccl() {
+    settle();
+    if (handle_ != nullptr) (void)ncclCommDestroy(handle_);
+}
+
+// NCCL's own end is a meeting of all ranks, which an exception on this one would miss.
+void Nccl::settle() noexcept {
     if (handle_ == nullptr) return;
-    // NCCL's own end is a meeting of all ranks, which an exception on this one would miss.
-    bool are_all_here = std::uncaught_exceptions() == 0;
+    bool is_settled = std::uncaught_exceptions() == 0;
     try {
-        if (are_all_here) wait("NCCL to end");
+        if (is_settled) wait("NCCL to end");
     } catch (const std::exception&) {  // it has been told already, or will be at the end of the job
-        are_all_here = false;
+        is_settled = false;
     }
-    if (are_all_here) {
-        (void)ncclCommDestroy(handle_);
-    } else {
-        give_up();
-    }
+    if (!is_settled) give_up();
 }
 
 // NCCL's abort ends kernels at once, but may then wait for threads that wait for other ranks: it must not keep this rank from its message.
@@ -115,7 +116,7 @@ void Nccl::poll_or_give_up(const std::function<bool()>& is_done, const std::stri
     }
 }
 
-void Nccl::settle(int result, const std::string& what) {
+void Nccl::end_call(int result, const std::string& what) {
     ncclResult_t state = static_cast<ncclResult_t>(result);
     poll_or_give_up(
         [&] {
@@ -151,43 +152,57 @@ void Nccl::wait(const CudaMark& mark, const std::string& what) {
 }
 
 void Nccl::broadcast(std::span<std::byte> bytes, int root) {
-    settle(ncclBroadcast(bytes.data(), bytes.data(), bytes.size(), ncclUint8, root, handle_, stream_.handle()), "a broadcast");
+    end_call(ncclBroadcast(bytes.data(), bytes.data(), bytes.size(), ncclUint8, root, handle_, stream_.handle()), "a broadcast");
 }
 
 void Nccl::all_reduce_sum(std::span<std::uint32_t> words) {
-    settle(ncclAllReduce(words.data(), words.data(), words.size(), ncclUint32, ncclSum, handle_, stream_.handle()), "a sum");
+    end_call(ncclAllReduce(words.data(), words.data(), words.size(), ncclUint32, ncclSum, handle_, stream_.handle()), "a sum");
 }
 void Nccl::all_reduce_sum(std::span<std::uint64_t> words) {
-    settle(ncclAllReduce(words.data(), words.data(), words.size(), ncclUint64, ncclSum, handle_, stream_.handle()), "a sum");
+    end_call(ncclAllReduce(words.data(), words.data(), words.size(), ncclUint64, ncclSum, handle_, stream_.handle()), "a sum");
 }
 
 void Nccl::reduce_scatter_sum(std::span<const std::uint32_t> all, std::span<std::uint32_t> own) {
-    settle(ncclReduceScatter(all.data(), own.data(), share_of(communicator_, all.size(), own.size()), ncclUint32, ncclSum, handle_,
-                             stream_.handle()),
-           "a sum by slices");
+    end_call(ncclReduceScatter(all.data(), own.data(), share_of(communicator_, all.size(), own.size()), ncclUint32, ncclSum, handle_,
+                               stream_.handle()),
+             "a sum by slices");
 }
 void Nccl::reduce_scatter_sum(std::span<const std::uint64_t> all, std::span<std::uint64_t> own) {
-    settle(ncclReduceScatter(all.data(), own.data(), share_of(communicator_, all.size(), own.size()), ncclUint64, ncclSum, handle_,
-                             stream_.handle()),
-           "a sum by slices");
+    end_call(ncclReduceScatter(all.data(), own.data(), share_of(communicator_, all.size(), own.size()), ncclUint64, ncclSum, handle_,
+                               stream_.handle()),
+             "a sum by slices");
 }
 
 void Nccl::all_gather(std::span<const std::byte> own, std::span<std::byte> all) {
-    settle(ncclAllGather(own.data(), all.data(), share_of(communicator_, all.size(), own.size()), ncclUint8, handle_, stream_.handle()),
-           "a gathering");
+    end_call(ncclAllGather(own.data(), all.data(), share_of(communicator_, all.size(), own.size()), ncclUint8, handle_, stream_.handle()),
+             "a gathering");
+}
+
+// Broadcasts that belong together run as one: NCCL's own all-gather wants slices of one size.
+void Nccl::all_gather(const Slices& slices, std::size_t bytes_each, std::span<std::byte> whole) {
+    const auto call = [&](int rank) {
+        const auto slice = whole.subspan(slices.begin(rank) * bytes_each, slices.size(rank) * bytes_each);
+        if (slice.empty()) return ncclSuccess;
+        return ncclBroadcast(slice.data(), slice.data(), slice.size(), ncclUint8, rank, handle_, stream_.handle());
+    };
+    for_all_ranks(call, "a gathering of slices");
 }
 
 void Nccl::all_to_all(std::span<const std::byte> out, std::span<std::byte> in) {
-    const auto ranks = static_cast<std::size_t>(communicator_.size());
-    const std::size_t bytes = share_of(communicator_, out.size(), in.size() / ranks);
-    ncclResult_t result = ncclGroupStart();
-    for (std::size_t rank = 0; rank < ranks && result == ncclSuccess; ++rank) {
-        const int other = static_cast<int>(rank);
-        result = ncclSend(out.data() + rank * bytes, bytes, ncclUint8, other, handle_, stream_.handle());
-        if (result == ncclSuccess) result = ncclRecv(in.data() + rank * bytes, bytes, ncclUint8, other, handle_, stream_.handle());
-    }
+    const std::size_t bytes = share_of(communicator_, out.size(), in.size() / static_cast<std::size_t>(communicator_.size()));
+    const auto call = [&](int rank) {
+        const std::size_t at = static_cast<std::size_t>(rank) * bytes;
+        const ncclResult_t sent = ncclSend(out.data() + at, bytes, ncclUint8, rank, handle_, stream_.handle());
+        return sent != ncclSuccess ? sent : ncclRecv(in.data() + at, bytes, ncclUint8, rank, handle_, stream_.handle());
+    };
+    for_all_ranks(call, "messages");
+}
+
+void Nccl::for_all_ranks(const std::function<int(int)>& call, const std::string& what) {
+    int result = ncclGroupStart();
+    for (int rank = 0; rank < communicator_.size() && result == ncclSuccess; ++rank) result = call(rank);
     const ncclResult_t ended = ncclGroupEnd();  // also after an error, or all later calls would wait for it
-    settle(result == ncclSuccess ? ended : result, "messages");
+    end_call(result == ncclSuccess ? ended : result, what);
 }
 
 void Nccl::barrier() {

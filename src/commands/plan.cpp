@@ -10,8 +10,10 @@
 #include "base/text.hpp"
 #include "comm/mpi.hpp"
 #include "config/assemble.hpp"
+#include "config/device_choice.hpp"
 #include "config/needs.hpp"
 #include "data/batch_order.hpp"
+#include "device/devices.hpp"
 #include "federation/features.hpp"
 #include "kernels/isa.hpp"
 #include "privacy/fixed_point.hpp"
@@ -68,6 +70,29 @@ void check_warm_start(const RunConfig& config, const Census& census, std::span<c
     (void)first_parameters(config, network, description);
 }
 
+bool trains_on_gpus(const std::string& device) {
+    return device == "cuda" || (device == "auto" && why_no_gpu().empty());
+}
+
+void print_memory(const std::string& title, const Memory& memory) {
+    fmt::print("\n{}\n", title);
+    for (const auto& [what, bytes] : memory.parts) fmt::print("  {:<28}{:>12}\n", what, size_text(static_cast<double>(bytes)));
+    fmt::print("  {:<28}{:>12}  ({} bytes)\n", "total", size_text(static_cast<double>(memory.total())), memory.total());
+}
+
+// Of the GPUs of this machine, where it has any: those that the run will see may be others.
+void check_gpus(const Memory& needed) {
+    if (!why_no_gpu().empty()) return;
+    std::fflush(stdout);
+    const auto devices = cuda::list_devices();
+    const auto& largest =
+        *std::max_element(devices.begin(), devices.end(), [](const auto& a, const auto& b) { return a.memory_bytes < b.memory_bytes; });
+    require(needed.total() <= largest.memory_bytes,
+            "the largest rank needs {} of a GPU, but no GPU here has more than {} ({}): start more ranks so that each hosts fewer silos, "
+            "lower local.batch_size, or set run.device = cpu",
+            size_text(static_cast<double>(needed.total())), size_text(static_cast<double>(largest.memory_bytes)), largest.name);
+}
+
 int plan(const std::vector<std::string>& arguments) {
     std::vector<std::string> flags(arguments.begin() + 1, arguments.end());
     int ranks = take_ranks(flags);
@@ -82,17 +107,17 @@ int plan(const std::vector<std::string>& arguments) {
     const std::size_t program_bytes = resident_bytes();
 
     Census census;
-    std::vector<std::size_t> shard_bytes;
+    std::vector<ShardBytes> shards;
     const auto files = shard_files(config.data.shards);
     require<DataError>(!files.empty(), "data.shards names no shard; make some with `silosum shard`");
     for (const auto& file : files) {
         const Shard shard = read_shard(file);
         census.add(declaration_of(shard));
-        shard_bytes.push_back(bytes_of(shard));
+        shards.push_back(bytes_of(shard));
     }
     check_rules(config.evaluation, census);
     check_class_weights(config.data, census.problem);
-    const std::size_t test_bytes = config.evaluation.common_test.empty() ? 0 : bytes_of(read_common_test(config.evaluation, census));
+    const std::size_t test_bytes = config.evaluation.common_test.empty() ? 0 : bytes_of(read_common_test(config.evaluation, census)).all;
     if (ranks == 0) ranks = static_cast<int>(census.silos.size() * config.local.ranks_per_silo);
     const auto groups = static_cast<std::size_t>(config.local.groups_of(ranks));
 
@@ -109,13 +134,15 @@ int plan(const std::vector<std::string>& arguments) {
                size_text(static_cast<double>(network.layout().size() * sizeof(float))));
     fmt::print("{} rounds of {} optimiser steps at the largest silo\n", config.run.rounds, steps_of_round(config, census.largest_train()));
     print_exchange(config, census);
-    const Needs needs = needs_of(config, census, shard_bytes, test_bytes, ranks, program_bytes);
+    const Needs needs = needs_of(config, census, shards, test_bytes, ranks, program_bytes, trains_on_gpus(config.run.device));
     fmt::print("each rank sends {} a round\n", size_text(static_cast<double>(needs.bytes_sent_per_round)));
     if (needs.bytes_sent_per_step > 0)
         fmt::print("and {} a step to those that train a silo with it\n", size_text(static_cast<double>(needs.bytes_sent_per_step)));
-    fmt::print("\nmemory of the largest rank\n");
-    for (const auto& [what, bytes] : needs.memory) fmt::print("  {:<28}{:>12}\n", what, size_text(static_cast<double>(bytes)));
-    fmt::print("  {:<28}{:>12}  ({} bytes)\n", "total", size_text(static_cast<double>(needs.total())), needs.total());
+    print_memory("memory of the largest rank", needs.host);
+    if (!needs.gpu.parts.empty()) {
+        print_memory("memory of a GPU for the largest rank, beside what CUDA and NCCL take themselves", needs.gpu);
+        check_gpus(needs.gpu);
+    }
     return static_cast<int>(ExitCode::done);
 }
 

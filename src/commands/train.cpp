@@ -61,7 +61,7 @@ public:
         succeed_on_first(world_, [&] { check_apart_from_shards(); });
         if (leads()) introduce(config_, assembly_);
         Parameters initial;
-        if (config_.evaluation.compare_local) initial = copy_of(assembly_.federation->global);
+        if (config_.evaluation.compare_local) initial = copy_of(host_model());
         add_measuring_observers();
         succeed_on_first(world_,
                          [&] { folder_.clear(config_.run, found.has_value()); });  // all is well so far: only now may the earlier run go
@@ -77,6 +77,7 @@ public:
 
 private:
     [[nodiscard]] bool leads() const { return world_.rank() == 0; }
+    [[nodiscard]] const Parameters& host_model() const { return assembly_.federation->exchange->on_host(assembly_.federation->global); }
 
     static Parameters copy_of(const Parameters& parameters) {
         Parameters copy(parameters.layout);
@@ -237,8 +238,7 @@ private:
             deaths_.push_back({.round = standing.round + 1, .dead = dead});
         }
         leave_out(assembly_, config_, lost);
-        if (leads()) std::copy(standing.model.begin(), standing.model.end(), fed.global.values.begin());
-        fed.exchange->publish_first(fed.global);
+        fed.exchange->publish_first(fed.global, [&](std::span<float> values) { std::ranges::copy(standing.model, values.begin()); });
         fed.exchange->set_next_range(standing.range);
         survival_->keep_first(standing.round);
         progress_->set_style(progress_style());
@@ -309,7 +309,7 @@ private:
         succeed_on_first(world_, [&] {
             ModelDescription description = assembly_.description;
             description.round = round;
-            save_model(file, description, assembly_.federation->global);
+            save_model(file, description, host_model());
         });
     }
 
@@ -354,7 +354,7 @@ private:
                                     {"parameters", fed.global.values.size()},
                                     {"transport", fed.exchange->transport()},
                                     {"secure", fed.group ? nlohmann::ordered_json(fed.group->claim()) : nlohmann::ordered_json()},
-                                    {"model_sha256", leads() ? fed.global.sha256() : ""},
+                                    {"model_sha256", leads() ? host_model().sha256() : ""},
                                     {"isa", assembly_.identity.isa},
                                     {"threads", config_.run.threads},
                                     {"clipped_rounds", round_facts_->clipped_rounds()},

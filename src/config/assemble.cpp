@@ -143,15 +143,14 @@ void check_survival(const RunConfig& config) {
 }
 
 // Rank 0 makes or reads the first model: the mathematical functions of other ranks' libraries may round otherwise.
-Parameters first_model_on_all(const Communicator& world, const RunConfig& config, const Sequential& network,
-                              const ModelDescription& description, Exchange& exchange, bool is_resumed) {
+Parameters first_model_on_all(const RunConfig& config, const Sequential& network, const ModelDescription& description, Exchange& exchange,
+                              bool is_resumed) {
     Parameters global = exchange.make_model(network.layout());
-    succeed_on_first(world, [&] {
+    exchange.publish_first(global, [&](std::span<float> values) {
         if (is_resumed && !config.evaluation.compare_local) return;  // silos alone begin from the first model too
         const Parameters first = first_parameters(config, network, description);
-        std::copy(first.values.begin(), first.values.end(), global.values.begin());
+        std::copy(first.values.begin(), first.values.end(), values.begin());
     });
-    exchange.publish_first(global);
     return global;
 }
 
@@ -262,7 +261,8 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Devi
         succeed_on_all(world, [&] {
             require(!device.is_shared,
                     "exchange.transport = nccl needs a GPU for each rank, but some ranks of a machine share one: start fewer");
-            trainer->keep_updates_here();
+            // Tags of ledgers, and the comparison in a group, are the host's.
+            trainer->use_models_here(config.exchange.secure || each > 1);
         });
         setup.gpu = device.stream;
     }
@@ -277,7 +277,7 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Devi
                             .class_names = census.class_names,
                             .feature_names = census.feature_names,
                             .class_weights = weights};
-    Parameters global = first_model_on_all(world, config, trainer->network(), assembly.description, *exchange, is_resumed);
+    Parameters global = first_model_on_all(config, trainer->network(), assembly.description, *exchange, is_resumed);
     assembly.identity = {.configuration = config.identity(),
                          .layout = global.layout.text(),
                          .isa = device.kind.empty() ? kernels::to_string(isa) : device.kind + ", " + kernels::to_string(isa),

@@ -8,7 +8,6 @@
 
 #include "base/buffer.hpp"
 #include "comm/agreement.hpp"
-#include "comm/nccl.hpp"
 #include "exchange/secure_attempt.hpp"
 #include "kernels/masked_words.hpp"
 #include "privacy/update_tag.hpp"
@@ -20,17 +19,17 @@ namespace {
 template <class Word>
 class DeviceRingOf final : public RingSum {
 public:
-    DeviceRingOf(const Communicator& communicator, const Slices& slices, std::size_t step_bytes, bool for_masks, const Stream& stream)
+    DeviceRingOf(const Communicator& communicator, GpuRanks& gpus, const Slices& slices, std::size_t step_bytes, bool for_masks)
         : communicator_(communicator),
+          gpus_(gpus),
           slices_(slices),
           chunks_(slices, step_bytes, sizeof(Word)),
           length_(slices.last() - slices.first()),
           extra_(for_masks ? check_words : 0),
-          making_(stream),
-          carrying_(stream) {
+          making_(gpus.making()),
+          carrying_(gpus.carrying()) {
         const auto ranks = static_cast<std::size_t>(communicator.size());
         succeed_on_all(communicator, [&] {
-            carrying_ = Stream(CudaStream(stream.cuda().device()), stream.threads());
             for (auto& slot : slots_) {
                 slot = std::make_unique<Slot>();
                 slot->out = making_.allocate<Word>(ranks * place());
@@ -39,31 +38,30 @@ public:
             sums_ = making_.allocate<Word>(own_size());
             checks_ = making_.allocate<Word>(chunks_.steps() * extra_);
             ones_ = making_.allocate<Word>(extra_);
-            means_ = making_.allocate<double>(own_size());
             largest_ = making_.allocate<double>(1);
             count_ = making_.allocate<kernels::EncodeCount>(1);
             making_.wait();
         });
-        nccl_.emplace(communicator, carrying_.cuda());
     }
-    ~DeviceRingOf() override {
-        nccl_.reset();
-        // Memory is freed once making_ is done with it; what is carried must be done before.
-        (void)error_of([&] { carrying_.wait(); });
-    }
+    // Memory is freed once making_ is done with it; what is carried must be done before.
+    ~DeviceRingOf() override { gpus_.settle(); }
     DeviceRingOf(const DeviceRingOf&) = delete;
     DeviceRingOf& operator=(const DeviceRingOf&) = delete;
 
     void clear() override { has_words_ = false; }
 
+    [[nodiscard]] double largest_difference(const EncodedUpdate& update) override {
+        const std::size_t first = slices_.first();
+        kernels::largest_difference(length_, update.local.data() + first, update.global.data() + first, largest_.data(), making_.cuda());
+        return on_host(largest_);
+    }
+
     [[nodiscard]] kernels::EncodeCount add(const EncodedUpdate& update) override {
         if (words_.size() != length_) words_ = making_.allocate<Word>(length_);
         begin_count();
-        const Here here = bring(update);
-        kernels::encode(length_, here.local, here.global, update.settings, has_words_ ? kernels::Store::add : kernels::Store::write,
-                        words_.data(), count_.data(), making_.cuda());
+        encode(update, slices_.first(), length_, has_words_ ? kernels::Store::add : kernels::Store::write, words_.data());
         has_words_ = true;
-        return take_count();
+        return on_host(count_);
     }
 
     RingResult reduce(const std::vector<bool>& /*gives*/, const std::optional<EncodedUpdate>& streamed, double unit, double weight_sum,
@@ -71,14 +69,11 @@ public:
         RingResult result;
         clock.measure("wire", [&] {
             begin_count();
-            const Here here = streamed ? bring(*streamed) : Here{};
             result.bytes_sent = carry([&](std::size_t begin, std::size_t n, Word* words) {
-                const std::size_t at = begin - slices_.first();
-                if (!streamed) return put_words(at, n, words);
-                kernels::encode(n, here.local + at, here.global + at, streamed->settings, kernels::Store::write, words, count_.data(),
-                                making_.cuda());
+                if (!streamed) return put_words(begin, n, words);
+                encode(*streamed, begin, n, kernels::Store::write, words);
             });
-            result.count = take_count();
+            result.count = on_host(count_);
         });
         decode(unit, weight_sum, mean, result, clock);
         return result;
@@ -93,23 +88,22 @@ public:
             begin_count();
             const std::array<Word, check_words> ones = filled_with(members);
             making_.upload(std::span<const Word>(ones), ones_.span());
-            const Here here = streamed ? bring(*streamed) : Here{};
             result.bytes_sent = carry([&](std::size_t begin, std::size_t n, Word* words) {
                 if (members == 0) return making_.fill_with_zeros(std::span(words, n + check_words));
-                const std::size_t at = begin - slices_.first();
                 attempt.claim(payload_vector, 8 * sizeof(Word), begin, n);
                 attempt.claim(payload_vector, 8 * sizeof(Word), first_check(begin), check_words);
                 if (streamed) {
-                    masks->encode_hidden(begin, n, here.local + at, here.global + at, streamed->settings, words, count_.data());
+                    masks->encode_hidden(begin, n, streamed->local.data() + begin, streamed->global.data() + begin, streamed->settings,
+                                         words, count_.data());
                 } else {
-                    put_words(at, n, words);
+                    put_words(begin, n, words);
                     masks->hide(begin, n, words);
                 }
                 making_.copy(std::span<const Word>(ones_.span()), std::span(words + n, check_words));
                 masks->hide(first_check(begin), check_words, words + n);
-                if (streamed && tag != nullptr) tag->see(begin, streamed->local.subspan(begin, n));
+                if (streamed && tag != nullptr) tag->see(begin, n);
             });
-            result.count = take_count();
+            result.count = on_host(count_);
         });
         return result;
     }
@@ -149,11 +143,6 @@ private:
         CudaMark made;
         CudaMark carried;
     };
-    // An update in the memory of the GPU, from the first coordinate of the slices on.
-    struct Here {
-        const float* local = nullptr;
-        const float* global = nullptr;
-    };
 
     [[nodiscard]] std::size_t place() const { return chunks_.size() + extra_; }
     [[nodiscard]] std::size_t own_size() const { return slices_.size(communicator_.rank()); }
@@ -165,27 +154,23 @@ private:
     }
 
     void begin_count() { making_.fill_with_zeros(count_.span()); }
-    [[nodiscard]] kernels::EncodeCount take_count() {
-        kernels::EncodeCount count;
-        making_.download(std::span<const kernels::EncodeCount>(count_.span()), std::span(&count, 1));
+    // A single value, once the GPU has it.
+    template <class T>
+    [[nodiscard]] T on_host(const Buffer<T>& value) const {
+        T host{};
+        making_.download(value.span(), std::span(&host, 1));
         making_.wait();
-        return count;
+        return host;
     }
 
-    [[nodiscard]] Here bring(const EncodedUpdate& update) {
-        if (update.local_here != nullptr) return {update.local_here + slices_.first(), update.global_here + slices_.first()};
-        if (local_.size() != length_) {
-            local_ = making_.allocate<float>(length_);
-            global_ = making_.allocate<float>(length_);
-        }
-        making_.upload(update.local.subspan(slices_.first(), length_), local_.span());
-        making_.upload(update.global.subspan(slices_.first(), length_), global_.span());
-        return {local_.data(), global_.data()};
+    void encode(const EncodedUpdate& update, std::size_t begin, std::size_t n, kernels::Store store, Word* words) {
+        kernels::encode(n, update.local.data() + begin, update.global.data() + begin, update.settings, store, words, count_.data(),
+                        making_.cuda());
     }
 
-    void put_words(std::size_t at, std::size_t n, Word* words) {
+    void put_words(std::size_t begin, std::size_t n, Word* words) {
         if (!has_words_) return making_.fill_with_zeros(std::span(words, n));
-        making_.copy(std::span<const Word>(words_.data() + at, n), std::span(words, n));
+        making_.copy(std::span<const Word>(words_.data() + (begin - slices_.first()), n), std::span(words, n));
     }
 
     // Nothing leaves that no mask hides.
@@ -203,7 +188,7 @@ private:
         try {
             return carry_all(std::forward<Make>(make));
         } catch (...) {
-            nccl_->give_up();  // what was given waits for other ranks, and everything here for that
+            gpus_.peers().give_up();  // what was given waits for other ranks, and everything here for that
             throw;
         }
     }
@@ -214,7 +199,7 @@ private:
         for (std::size_t step = 0; step < chunks_.steps(); ++step) {
             Slot& slot = *slots_[step % depth];
             // Its words of two steps ago have left. The host waits: so the queues stay short, and each step has a deadline.
-            if (step >= depth) nccl_->wait(slot.carried, "the words of other ranks");
+            if (step >= depth) gpus_.peers().wait(slot.carried, "the words of other ranks");
             for (int owner = 0; owner < communicator_.size(); ++owner) {
                 const std::size_t n = chunks_.count(owner, step), used = n == 0 ? 0 : n + extra_;
                 Word* const words = slot.out.data() + static_cast<std::size_t>(owner) * place();
@@ -224,11 +209,11 @@ private:
             }
             slot.made.set(making_.cuda());
             slot.made.hold(carrying_.cuda());
-            nccl_->reduce_scatter_sum(std::span<const Word>(slot.out.span()), slot.in.span());
+            gpus_.peers().reduce_scatter_sum(std::span<const Word>(slot.out.span()), slot.in.span());
             take(slot, step);
             slot.carried.set(carrying_.cuda());
         }
-        nccl_->wait("the words of other ranks");
+        gpus_.peers().wait("the words of other ranks");
         return sent;
     }
 
@@ -243,14 +228,13 @@ private:
 
     void decode(double unit, double weight_sum, std::span<double> mean, RingResult& result, PhaseClock& clock) {
         clock.measure("decode", [&] {
-            kernels::decode_mean(own_size(), sums_.data(), unit, weight_sum, means_.data(), largest_.data(), making_.cuda());
-            making_.download(std::span<const double>(means_.span()), mean);
-            making_.download(std::span<const double>(largest_.span()), std::span(&result.largest, 1));
-            making_.wait();
+            kernels::decode_mean(own_size(), sums_.data(), unit, weight_sum, mean.data(), largest_.data(), making_.cuda());
+            result.largest = on_host(largest_);
         });
     }
 
     const Communicator& communicator_;
+    GpuRanks& gpus_;
     Slices slices_;
     Chunks chunks_;
     std::size_t length_;  // coordinates of all slices
@@ -261,22 +245,18 @@ private:
     Buffer<Word> sums_;    // of this rank's slice
     Buffer<Word> checks_;  // summed, by step
     Buffer<Word> ones_;    // check words before masks
-    Buffer<double> means_;
     Buffer<double> largest_;
     Buffer<kernels::EncodeCount> count_;
     Buffer<Word> words_;  // only on ranks that host several silos of a round
-    Buffer<float> local_;
-    Buffer<float> global_;
     bool has_words_ = false;
-    std::optional<Nccl> nccl_;
 };
 
 }  // namespace
 
-std::unique_ptr<RingSum> make_device_ring_sum(std::uint64_t bits, const Communicator& communicator, const Slices& slices,
-                                              std::size_t step_bytes, bool for_masks, const Stream& stream) {
-    if (bits == 32) return std::make_unique<DeviceRingOf<std::uint32_t>>(communicator, slices, step_bytes, for_masks, stream);
-    return std::make_unique<DeviceRingOf<std::uint64_t>>(communicator, slices, step_bytes, for_masks, stream);
+std::unique_ptr<RingSum> make_device_ring_sum(std::uint64_t bits, const Communicator& peers, GpuRanks& gpus, const Slices& slices,
+                                              std::size_t step_bytes, bool for_masks) {
+    if (bits == 32) return std::make_unique<DeviceRingOf<std::uint32_t>>(peers, gpus, slices, step_bytes, for_masks);
+    return std::make_unique<DeviceRingOf<std::uint64_t>>(peers, gpus, slices, step_bytes, for_masks);
 }
 
 }  // namespace silosum

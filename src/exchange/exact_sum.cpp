@@ -42,19 +42,16 @@ void ExactSum::add(const Update& update) {
     const bool streams = expected_ == 1;
     clock_.measure("encode", [&] {
         if (config_.range == "agreed") {
-            const std::size_t first = part_.first();
-            const double largest =
-                kernels::largest_difference(part_.last() - first, update.local.data() + first, update.global.data() + first);
+            const double largest = ring_->largest_difference({.local = update.local, .global = update.global});
             if (!std::isfinite(largest)) return remember_not_finite(update.silo, 0);
             if (largest > arrival_.largest) {
                 arrival_.largest = largest;
                 arrival_.largest_of = update.silo;
             }
             if (!streams) {
-                waiting.copy = Buffer<float>(setup_.parameters);
-                std::copy(update.local.begin(), update.local.end(), waiting.copy.begin());
+                waiting.copy = stream_.allocate<float>(setup_.parameters);
+                stream_.copy(update.local, waiting.copy.span());
                 waiting.local = waiting.copy.span();
-                waiting.local_here = waiting.global_here = nullptr;
             }
         } else if (!streams) {
             return encode(waiting);
@@ -104,7 +101,7 @@ Aggregate ExactSum::finish(const Round& round) {
     }
     if (config_.range == "agreed") agree_on_range(arrivals);
     if (aggregate.is_refused()) {
-        std::fill(mean_.begin(), mean_.end(), 0.0);
+        stream_.fill_with_zeros(mean_.span());
     } else {
         sum_words(arrivals, aggregate);
         aggregate.error_bound = plan_.error_bound(aggregate.weight_sum);

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "comm/agreement.hpp"
-#include "comm/nccl.hpp"
 #include "exchange/device_ring_sum.hpp"
 
 namespace silosum {
@@ -36,7 +35,7 @@ Exchange::Exchange(const Communicator& communicator, const ExchangeConfig& confi
       part_(slices_.of_position(ranks_.position())),
       rehearsal_({}, {}),
       next_range_{.value = config.range_value},
-      mean_(slices_.size(communicator.rank())),
+      stream_(host_),
       numbers_(setup.numbers) {
     succeed_on_all(communicator_, [&] {
         require(config.transport != "nccl" || Nccl::is_built(),
@@ -49,27 +48,30 @@ Exchange::Exchange(const Communicator& communicator, const ExchangeConfig& confi
                               max_weight_);
     });
     check_wrapping_sums(communicator_);
-    make_ring();
+    if (config.transport == "nccl") {
+        make_ring_of_gpus();
+    } else {
+        make_ring();
+    }
+    succeed_on_all(communicator_, [&] { mean_ = stream_.allocate<double>(slices_.size(communicator_.rank())); });
+}
+
+void Exchange::make_ring_of_gpus() {
+    stream_ = *setup_.gpu;
+    nodes_ = Nodes::apart(communicator_);
+    gpus_ = std::make_unique<GpuRanks>(communicator_, ranks_, stream_);
+    agree_on_error(communicator_, error_of([&] {
+                       ring_ =
+                           make_device_ring_sum(config_.ring_bits, ranks_.peers(), *gpus_, part_, config_.chunk_kib * 1024, config_.secure);
+                   }));
+    transport_ = "NCCL " + Nccl::version();
 }
 
 void Exchange::make_ring() {
-    make_transport();
-    if (config_.transport == "nccl") transport_ = fmt::format("NCCL {}, and the model by {}", Nccl::version(), transport_);
-}
-
-void Exchange::make_transport() {
     std::vector<int> peers;
     for (int group = 0; group < ranks_.count(); ++group) peers.push_back(ranks_.rank_of(group, ranks_.position()));
-    const bool is_on_gpus = config_.transport == "nccl";
-    if (is_on_gpus) {
-        agree_on_error(communicator_, error_of([&] {
-                           ring_ = make_device_ring_sum(config_.ring_bits, ranks_.peers(), part_, config_.chunk_kib * 1024, config_.secure,
-                                                        *setup_.gpu);
-                       }));
-    }
     const auto make = [&](const Nodes& nodes) {
         nodes_ = nodes;
-        if (is_on_gpus) return;
         // The rings of different positions are made side by side: what happens to one is told to all.
         agree_on_error(communicator_, error_of([&] {
                            ring_ = make_ring_sum(config_.ring_bits, ranks_.peers(), nodes.among(peers), part_, config_.chunk_kib * 1024,
@@ -96,17 +98,34 @@ void Exchange::make_transport() {
 }
 
 Parameters Exchange::make_model(Layout layout) {
-    if (shared_model_ == nullptr) return Parameters(std::move(layout));
-    return {std::move(layout), std::move(model_)};
+    if (shared_model_ != nullptr) return {std::move(layout), std::move(model_)};
+    Parameters model;
+    succeed_on_all(communicator_, [&] { model = {layout, stream_.allocate<float>(layout.size())}; });
+    return model;
 }
 
-void Exchange::publish_first(Parameters& global) {
-    if (is_shared(global.values.span())) {
-        broadcast_shared(communicator_, *nodes_, std::as_writable_bytes(global.values.span()));
+void Exchange::publish_first(Parameters& global, const std::function<void(std::span<float>)>& fill) {
+    Buffer<float> copy(stream_.is_cuda() ? global.values.size() : 0);
+    const std::span<float> values = stream_.is_cuda() ? copy.span() : global.values.span();
+    succeed_on_first(communicator_, [&] { fill(values); });
+    if (is_shared(values)) {
+        broadcast_shared(communicator_, *nodes_, std::as_writable_bytes(values));
     } else {
-        broadcast(communicator_, global.values.span(), 0);
+        broadcast(communicator_, values, 0);
+    }
+    if (stream_.is_cuda()) {
+        stream_.upload(std::span<const float>(values), global.values.span());
+        stream_.wait();
     }
     take_model(global);
+}
+
+const Parameters& Exchange::on_host(const Parameters& global) {
+    if (!stream_.is_cuda()) return global;
+    if (copy_.layout != global.layout) copy_ = Parameters(global.layout);
+    stream_.download(global.values.span(), copy_.values.span());
+    stream_.wait();
+    return copy_;
 }
 
 void Exchange::set_next_range(const NextRange& range) {
@@ -157,21 +176,11 @@ std::uint64_t Exchange::weight_of(const Update& update) const {
 }
 
 Exchange::Waiting Exchange::waiting_for(const Update& update, std::uint64_t weight) {
-    return {.silo = update.silo,
-            .weight = weight,
-            .local = update.local,
-            .global = update.global,
-            .copy = {},
-            .local_here = update.local_here,
-            .global_here = update.global_here};
+    return {.silo = update.silo, .weight = weight, .local = update.local, .global = update.global, .copy = {}};
 }
 
 EncodedUpdate Exchange::with_settings(const Waiting& update) const {
-    return {.local = update.local,
-            .global = update.global,
-            .settings = {.range = plan_.range(), .factor = plan_.factor(update.weight)},
-            .local_here = update.local_here,
-            .global_here = update.global_here};
+    return {.local = update.local, .global = update.global, .settings = {.range = plan_.range(), .factor = plan_.factor(update.weight)}};
 }
 
 std::string Exchange::divergence(std::uint32_t silo, std::uint64_t coordinates) const {
@@ -211,6 +220,7 @@ void Exchange::choose_next_range(const Aggregate& aggregate, double largest_of_s
 
 void Exchange::publish(std::span<float> global) {
     bytes_sent_ += clock_.measure("publish", [&] {
+        if (gpus_) return gpus_->all_gather(slices_, global);
         if (!is_shared(global)) return all_gather(communicator_, slices_, global);
         return all_gather_shared(communicator_, *nodes_, slices_, sizeof(float), std::as_writable_bytes(global).data());
     });

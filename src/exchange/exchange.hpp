@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,6 +21,7 @@
 #include "comm/rank_groups.hpp"
 #include "device/stream.hpp"
 #include "exchange/exchange_config.hpp"
+#include "exchange/gpu_ranks.hpp"
 #include "exchange/rehearsal.hpp"
 #include "exchange/ring_sum.hpp"
 #include "model/parameters.hpp"
@@ -63,16 +65,22 @@ public:
     Exchange(const Exchange&) = delete;  // its parts point at each other
     Exchange& operator=(const Exchange&) = delete;
 
-    /// The global model, all zeros, in the memory where publish() costs least: once a node. Collective, once.
+    /// Where it works: updates, means and the global model lie in the memory of this stream, and it orders what is done to them. A GPU's
+    /// where exchange.transport = nccl, else the host's.
+    [[nodiscard]] const Stream& stream() const { return stream_; }
+    /// The global model, all zeros, in the memory where publish() costs least: of a GPU, or once a node. Collective, once.
     [[nodiscard]] Parameters make_model(Layout layout);
-    /// Collective. Rank 0 has filled the model; afterwards every rank has it.
-    void publish_first(Parameters& global);
+    /// Collective. `fill` puts values into memory of the host, on rank 0 alone; afterwards every rank has them as the model. Throws the
+    /// same AgreedError on all ranks where it fails.
+    void publish_first(Parameters& global, const std::function<void(std::span<float> values)>& fill);
+    /// The model, or a copy of it, in the memory of the host; the copy lasts until the next call.
+    [[nodiscard]] const Parameters& on_host(const Parameters& global);
 
     /// Starts a round. Local; what was added to a round that was never finished is forgotten.
     virtual void begin(const Round& round);
     /// Gives the update of a hosted silo to the round, the same on all ranks of a group. Local. Problems are kept for finish(), where all
     /// ranks learn of them.
-    /// A rank that hosts one participant encodes while it sends: update.local and update.global must last until finish() returns.
+    /// A rank that hosts one participant encodes while it sends: the update's models must last until finish() returns.
     /// With several, the update is used up when add() returns. One of weight 0 says that the silo missed its deadline: the round goes on.
     virtual void add(const Update& update) = 0;
     /// Says that a hosted silo has no update to give, and why; the same on all ranks of a group. Where the error is ExitCode::stopped, the
@@ -123,8 +131,6 @@ protected:
         std::span<const float> local;
         std::span<const float> global;
         Buffer<float> copy;  // of local, where another silo's training would overwrite it
-        const float* local_here = nullptr;
-        const float* global_here = nullptr;
     };
 
     /// Collective. What is to be done where all ranks have a new global model.
@@ -151,6 +157,9 @@ protected:
     NextRange next_range_;
     std::optional<Nodes> nodes_;  // of all ranks
     std::string transport_;
+    Threads host_;  // one: its work on whole models is little
+    Stream stream_;
+    std::unique_ptr<GpuRanks> gpus_;
     std::unique_ptr<RingSum> ring_;
     Buffer<double> mean_;
 
@@ -166,10 +175,11 @@ protected:
 
 private:
     void make_ring();
-    void make_transport();
+    void make_ring_of_gpus();
 
     Buffer<float> model_;                  // shared by a node, until make_model() gives it away
     const float* shared_model_ = nullptr;  // where it lies
+    Parameters copy_;                      // in the memory of the host, of a model in a GPU's
 };
 
 }  // namespace silosum

@@ -54,6 +54,11 @@ public:
 
     void clear() override { has_words_ = false; }
 
+    [[nodiscard]] double largest_difference(const EncodedUpdate& update) override {
+        const std::size_t first = slices_.first();
+        return kernels::largest_difference(length_, update.local.data() + first, update.global.data() + first);
+    }
+
     [[nodiscard]] kernels::EncodeCount add(const EncodedUpdate& update) override {
         if (words_.size() != length_) words_ = Buffer<Word>(length_);
         const std::size_t first = slices_.first();
@@ -112,7 +117,7 @@ public:
                 }
                 laps.add_to(encoding);
                 if (streamed && tag != nullptr) {
-                    tag->see(begin + first, streamed->local.subspan(begin + first, size));
+                    tag->see(begin + first, size);
                     laps.add_to(tagging);
                 }
                 attempt.hide(payload_vector, begin + first, std::span<Word>(hidden_.data(), size));

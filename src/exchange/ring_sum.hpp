@@ -22,10 +22,7 @@ namespace silosum {
 struct EncodedUpdate {
     std::span<const float> local;
     std::span<const float> global;
-    kernels::EncodeSettings settings;
-    // The same in the memory of this rank's GPU, from the first coordinate of the vector on, or null.
-    const float* local_here = nullptr;
-    const float* global_here = nullptr;
+    kernels::EncodeSettings settings{};
 };
 
 struct RingResult {
@@ -39,12 +36,15 @@ class SumTags;
 class UpdateTag;
 class Unmasking;
 
+/// Updates and means lie where the ring works: in the memory of the host, or of this rank's GPU.
 class RingSum {
 public:
     virtual ~RingSum() = default;
 
     /// Forgets what was added.
     virtual void clear() = 0;
+    /// Largest |local - global| of an update, as far as slices cover it; NaN or Inf when any difference is not finite.
+    [[nodiscard]] virtual double largest_difference(const EncodedUpdate& update) = 0;
     /// Adds a whole update, as far as slices cover it, to this rank's words: for ranks that host several silos of the round.
     [[nodiscard]] virtual kernels::EncodeCount add(const EncodedUpdate& update) = 0;
     /// Collective. mean = signed sum of all words * unit / weight_sum on this rank's slice. gives[r]: whether rank r added words, or

@@ -20,8 +20,9 @@ SecureSum::SecureSum(const Communicator& communicator, const ExchangeConfig& con
     : Exchange(communicator, config, setup), group_(group) {}
 
 // Ranks that share the memory of the model share the work of hashing it too: who could lie about a leaf could as well change the memory.
-void SecureSum::take_model(const Parameters& global) {
+void SecureSum::take_model(const Parameters& model) {
     clock_.measure("hash", [&] {
+        const Parameters& global = on_host(model);
         const auto values = global.values.span();
         const std::size_t leaves = hash_leaves(values.size());
         const auto& ranks = nodes_->ranks_of(nodes_->of(communicator_.rank()));
@@ -123,7 +124,7 @@ void SecureSum::add(const Update& update) {
     if (ranks_.each() > 1 && !is_finite(update)) return give_nothing(update.silo);
     if (ranks_.is_first()) {
         if (expected_ == 1 && !group_.identity_of(update.silo).ledger.knows(context_of(terms_))) {
-            streamed_tag_.emplace(tag_key_of(group_, terms_, update.silo), update.local.size());
+            streamed_tag_.emplace(tag_key_of(group_, terms_, update.silo), update.on_host());
         } else if (!clock_.measure("tag", [&] { return tag_now(update, tail); })) {
             return give_nothing(update.silo);
         }
@@ -147,18 +148,20 @@ std::vector<std::byte> SecureSum::Tail::bytes() const {
 
 // Of two finite floats the difference is finite; a value less itself is not where the value is not.
 bool SecureSum::is_finite(const Update& update) {
-    return std::isfinite(kernels::largest_difference(update.local.size(), update.local.data(), update.local.data()));
+    const auto values = update.on_host();
+    return std::isfinite(kernels::largest_difference(values.size(), values.data(), values.data()));
 }
 
 // False where the update is not finite.
 bool SecureSum::tag_now(const Update& update, Tail& tail) const {
-    UpdateTag tag(tag_key_of(group_, terms_, update.silo), update.local.size());
-    for (std::size_t first = 0; first < update.local.size(); first += UpdateTag::block) {
-        const auto values = update.local.subspan(first, std::min(UpdateTag::block, update.local.size() - first));
+    const auto update_values = update.on_host();
+    UpdateTag tag(tag_key_of(group_, terms_, update.silo), update_values);
+    for (std::size_t first = 0; first < update_values.size(); first += UpdateTag::block) {
+        const auto values = update_values.subspan(first, std::min(UpdateTag::block, update_values.size() - first));
         if (!std::isfinite(kernels::largest_difference(values.size(), values.data(), values.data()))) return false;
-        tag.see(first, values);
+        tag.see(first, values.size());
     }
-    tail.tag = tag.value(update.local, tail.bytes());
+    tail.tag = tag.value(tail.bytes());
     return true;
 }
 
@@ -280,8 +283,8 @@ std::vector<std::uint64_t> SecureSum::sum_tail(SecureAttempt& attempt, std::map<
     }
     succeed_on_all(communicator_, [&] {
         if (streamed_tag_) {
-            const Waiting& update = waiting_.front();
-            gifts.at(update.silo).tag = streamed_tag_->value(update.local, tails_.at(update.silo).bytes());
+            const std::uint32_t silo = waiting_.front().silo;
+            gifts.at(silo).tag = streamed_tag_->value(tails_.at(silo).bytes());
         }
         attempt.record();
         if (ranks_.is_first()) attempt.hide(tail_vector, 0, std::span<std::uint64_t>(sum));

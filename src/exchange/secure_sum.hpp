@@ -36,7 +36,7 @@ private:
         [[nodiscard]] std::vector<std::byte> bytes() const;  // of what is summed of it
     };
 
-    void take_model(const Parameters& global) override;
+    void take_model(const Parameters& model) override;
     [[nodiscard]] SumTerms terms(const Round& round) const;
     void give_nothing(std::uint32_t silo) const;
     [[nodiscard]] static bool is_finite(const Update& update);

@@ -29,7 +29,7 @@ struct Federation {
     std::vector<Silo> silos;                  // those that this rank hosts, alone or with its group, ascending ids
     std::unique_ptr<GroupTraining> training;  // where a group trains silos together
     Trainer trainer;                          // the network and buffers in which they take turns
-    Parameters global;                        // the whole model, the same on every rank between rounds
+    Parameters global;                        // the whole model, the same on every rank between rounds, in the memory of the exchange
     Selection selection;
     std::unique_ptr<SecureGroup> group;  // where sums are secure
     std::unique_ptr<Sums> sums;          // of metrics

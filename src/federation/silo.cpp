@@ -42,6 +42,35 @@ Trainer::Trainer(std::span<const LayerSpec> layers, const Problem& problem, cons
     if (!local_.keeps_state()) optimizer_ = network_.make_optimizer(local_.optimizer_settings());
 }
 
+void Trainer::use_models_here(bool copies) {
+    models_are_here_ = true;
+    y_ = network_.stream().allocate<float>(network_.layout().size());
+    copy_ = Buffer<float>(copies && network_.stream().is_cuda() ? y_.size() : 0);
+}
+
+void Trainer::use_models_of_host() {
+    models_are_here_ = false;
+    y_ = Buffer<float>(network_.layout().size());
+    copy_ = {};
+}
+
+void Trainer::load(std::span<const float> model) {
+    if (models_are_here_) return network_.load_here(model);
+    network_.load(model);
+}
+
+std::span<const float> Trainer::store() {
+    if (!models_are_here_) {
+        network_.store(y_.span());
+        return {};
+    }
+    network_.store_here(y_.span());
+    if (copy_.empty()) return {};
+    network_.stream().download(std::span<const float>(y_.span()), copy_.span());
+    network_.stream().wait();
+    return copy_.span();
+}
+
 double Silo::weight_of(std::span<const std::uint32_t> rows, std::span<const float> class_weights) const {
     if (class_weights.empty()) return static_cast<double>(rows.size());
     double sum = 0;
@@ -70,7 +99,7 @@ Update Silo::train(std::span<const float> global, Trainer& trainer, const Round&
     return group->run([&] {
         group->begin(deadline_s);
         const Update update = train_here(global, trainer, round, deadline_s);
-        group->compare(update.local);
+        group->compare(update.on_host());
         return update;
     });
 }
@@ -90,9 +119,7 @@ Update Silo::train_here(std::span<const float> global, Trainer& trainer, const R
     if (!loader_) loader_ = std::make_shared<const Loader>(shard_.train, features_, stream);
     const Random dropout(trainer.seed(), Purpose::dropout, id_, round_number);
     const double lr = trainer.schedule().rate(round.number - 1);
-    network.load(global);
-    const bool keeps_here = !trainer.global_here_.empty();
-    if (keeps_here) stream.copy(network.flat_here(), trainer.global_here_.span());
+    trainer.load(global);
     (void)network.take_losses();  // of a training that failed
     // A GPU works ahead: asking for losses would make it wait for the host in each step. A deadline is looked at after every step, and the
     // ranks of a group meet in each anyway.
@@ -127,10 +154,16 @@ Update Silo::train_here(std::span<const float> global, Trainer& trainer, const R
         const bool is_late = trainer.group_ != nullptr ? trainer.group_->is_late() : deadline_s > 0 && wall_seconds() - start > deadline_s;
         if (is_late) {
             last_loss_.reset();
-            return {.silo = id_, .weight = 0, .local = trainer.y_.span(), .global = global, .steps = 0, .numbers = {0, 0}};
+            return {.silo = id_,
+                    .weight = 0,
+                    .local = trainer.y_.span(),
+                    .global = global,
+                    .steps = 0,
+                    .numbers = {0, 0},
+                    .copy = trainer.copy_.span()};
         }
     }
-    network.store(trainer.y_.span());
+    const auto copy = trainer.store();
     last_loss_ = sum.loss / sum.weight;
     return {.silo = id_,
             .weight = shard_.train.rows,
@@ -138,8 +171,7 @@ Update Silo::train_here(std::span<const float> global, Trainer& trainer, const R
             .global = global,
             .steps = steps,
             .numbers = {sum.loss, sum.weight},
-            .local_here = keeps_here ? network.flat_here().data() : nullptr,
-            .global_here = keeps_here ? trainer.global_here_.data() : nullptr};
+            .copy = copy};
 }
 
 std::vector<std::vector<float>> Silo::optimizer_state(const Trainer& trainer) const {

@@ -31,8 +31,12 @@ public:
     /// From now on the ranks of the group train every silo together; it must outlive the trainer.
     void share_with(GroupTraining& group) { group_ = &group; }
 
-    /// From now on updates are in the memory of the GPU too.
-    void keep_updates_here() { global_here_ = network_.stream().allocate<float>(network_.layout().size()); }
+    /// From now on the models that trainings begin from, and their updates, are in the memory of the stream, or in that of the host as they
+    /// are at first. copies: whether updates have a copy there all the same.
+    void use_models_here(bool copies);
+    void use_models_of_host();
+    /// Gives the network such a model.
+    void load(std::span<const float> model);
 
     [[nodiscard]] Sequential& network() { return network_; }
     [[nodiscard]] const LocalConfig& settings() const { return local_; }
@@ -42,6 +46,9 @@ public:
 private:
     friend class Silo;
 
+    /// Puts the network's model into y_; gives the copy.
+    std::span<const float> store();
+
     LocalConfig local_;
     bool drop_last_;
     Schedule schedule_;
@@ -49,8 +56,9 @@ private:
     Sequential network_;
     GroupTraining* group_ = nullptr;
     std::optional<Optimizer> optimizer_;  // for local.state = reset; with keep every silo has its own
-    Buffer<float> y_;                     // the silo's model after training, in layout order
-    Buffer<float> global_here_;           // of the GPU, where updates are kept there
+    bool models_are_here_ = false;
+    Buffer<float> y_;     // the silo's model after training, in layout order
+    Buffer<float> copy_;  // of it, where one is wanted
     // Of the stream: one batch, and the rows of the next ones.
     Buffer<float> x_;
     Buffer<std::int32_t> labels_;
@@ -72,10 +80,10 @@ public:
         loader_.reset();
     }
 
-    /// Trains from the global model on this silo's rows. The update refers to the trainer's buffers until the next call.
-    /// update.numbers = {sum of weighted training losses, sum of their weights}. RuntimeError when the loss is not finite.
-    /// deadline_s: seconds after which it stops after a step, and gives an update of weight 0; 0: never. Collective over the group with
-    /// which the trainer is shared: the same update, or the same error, on all of its ranks.
+    /// Trains from the global model, which lies where the trainer's models do, on this silo's rows. The update refers to the trainer's
+    /// buffers until the next call. update.numbers = {sum of weighted training losses, sum of their weights}. RuntimeError when the loss is
+    /// not finite. deadline_s: seconds after which it stops after a step, and gives an update of weight 0; 0: never. Collective over the
+    /// group with which the trainer is shared: the same update, or the same error, on all of its ranks.
     [[nodiscard]] Update train(std::span<const float> global, Trainer& trainer, const Round& round, double deadline_s = 0);
 
     /// Mean training loss of the last round it took part in; empty before, and where it missed its deadline.

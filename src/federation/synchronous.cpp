@@ -20,9 +20,10 @@ Outcome run_synchronous(Federation& fed, Round round, Outcome outcome) {
             if (error) fed.exchange->fail(silo.id(), *error);  // finish tells all ranks, so that none waits for ever
         }
         const Aggregate sum = fed.exchange->finish(round);  // 4. one collective; this rank holds its slice of the mean
-        if (!sum.is_refused()) fed.algorithm->apply(fed.exchange->slice_of(fed.global), sum, round);  // 5. the server step, on the slice
-        fed.exchange->publish(fed.global);                                                            // 6. everyone has the new model
-        outcome = {.rounds = round.number, .stop_reason = show_to_observers(fed, round, sum)};        // 7. measure, save, perhaps stop
+        if (!sum.is_refused())                              // 5. the server step, on the slice, where the exchange has it
+            fed.algorithm->apply(fed.exchange->slice_of(fed.global), sum, round, fed.exchange->stream());
+        fed.exchange->publish(fed.global);                                                      // 6. everyone has the new model
+        outcome = {.rounds = round.number, .stop_reason = show_to_observers(fed, round, sum)};  // 7. measure, save, perhaps stop
         round = round.next();
     }
     return outcome;

@@ -89,8 +89,8 @@ std::vector<std::size_t> assign_outputs(const ExecutionPlan& plan, std::vector<O
     return of_step;
 }
 
-std::size_t samples_in_group(const ExecutionPlan& plan, const Stream& stream) {
-    if (plan.split == 0 || stream.is_cuda() || stream.threads().count() > 1) return plan.capacity;
+std::size_t samples_in_group(const ExecutionPlan& plan, const RunsOn& place) {
+    if (plan.split == 0 || place.gpu || place.threads > 1) return plan.capacity;
     std::size_t floats = 0;
     std::size_t largest = 0;
     for (std::size_t i = 0; i < plan.split; ++i) {
@@ -104,12 +104,12 @@ std::size_t samples_in_group(const ExecutionPlan& plan, const Stream& stream) {
 
 }  // namespace
 
-ExecutionPlan plan_execution(std::span<const std::unique_ptr<Layer>> layers, const Stream& stream, std::size_t capacity) {
+ExecutionPlan plan_execution(std::span<const std::unique_ptr<Layer>> layers, const RunsOn& place, std::size_t capacity) {
     ExecutionPlan plan;
     plan.capacity = std::max<std::size_t>(1, capacity);
     plan.steps = steps_of(layers, plan);
     plan.split = split_of(plan.steps);
-    plan.group = samples_in_group(plan, stream);
+    plan.group = samples_in_group(plan, place);
     plan.first_trained = plan.steps.size();
     for (std::size_t i = plan.steps.size(); i-- > 0;) {
         if (plan.steps[i].layer->packed_size() > 0) plan.first_trained = i;
@@ -135,8 +135,11 @@ ExecutionPlan plan_execution(std::span<const std::unique_ptr<Layer>> layers, con
             auto& largest = i < plan.split ? group_size : head_size;
             largest = std::max(largest, layer.in().size());
         }
-        // Kernels on a GPU bring their own.
-        if (!stream.is_cuda()) scratch = std::max(scratch, layer.scratch_size(stream.threads().count()));
+        if (place.gpu) {
+            plan.gpu_workspace = std::max(plan.gpu_workspace, layer.gpu_workspace(plan.capacity));
+        } else {
+            scratch = std::max(scratch, layer.scratch_size(place.threads));
+        }
         if (layer.packed_size() > 0 && !layer.steps_in_place()) plan.gradient_prefix = step.parameters + rounded_up(layer.packed_size());
     }
     for (auto& offset : plan.head_gradients) offset = memory.take(head_size * plan.capacity);

@@ -43,6 +43,8 @@ struct ExecutionPlan {
     std::size_t scratch = 0;
     std::size_t memory_size = 0;
 
+    std::size_t gpu_workspace = 0;  // floats that kernels of a GPU take of its stream
+
     [[nodiscard]] bool is_trained(std::size_t step) const { return step >= first_trained; }
     [[nodiscard]] bool wants_input_gradient(std::size_t step) const { return step > first_trained; }
 };
@@ -50,7 +52,15 @@ struct ExecutionPlan {
 /// Samples whose losses are added in one go. Fixed, so that the sum's bits do not depend on the batch size.
 inline constexpr std::size_t logits_block = 256;
 
+/// What the plan depends on of where the model runs.
+struct RunsOn {
+    bool gpu = false;
+    std::size_t threads = 1;
+    RunsOn(const Stream& stream) : gpu(stream.is_cuda()), threads(stream.threads().count()) {}  // NOLINT(google-explicit-constructor)
+    RunsOn(bool on_gpu, std::size_t thread_count) : gpu(on_gpu), threads(thread_count) {}
+};
+
 /// Fuses relus into the layers before them (once; planning again for another capacity changes nothing there) and lays out the memory.
-[[nodiscard]] ExecutionPlan plan_execution(std::span<const std::unique_ptr<Layer>> layers, const Stream& stream, std::size_t capacity);
+[[nodiscard]] ExecutionPlan plan_execution(std::span<const std::unique_ptr<Layer>> layers, const RunsOn& place, std::size_t capacity);
 
 }  // namespace silosum

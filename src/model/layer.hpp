@@ -71,6 +71,8 @@ public:
     // Memory and data flow, which the model plans with. Sizes are floats; state is for one sample.
     [[nodiscard]] virtual std::size_t state_size() const { return 0; }
     [[nodiscard]] virtual std::size_t scratch_size(std::size_t /*threads*/) const { return 0; }
+    /// What the kernels of a GPU take of its stream for a pass of so many samples.
+    [[nodiscard]] virtual std::size_t gpu_workspace(std::size_t /*samples*/) const { return 0; }
     [[nodiscard]] virtual std::size_t derived_size() const { return 0; }
     [[nodiscard]] virtual bool backward_needs_input() const { return false; }
     [[nodiscard]] virtual bool backward_needs_output() const { return false; }

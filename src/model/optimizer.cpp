@@ -41,7 +41,7 @@ void Optimizer::step(double lr, std::span<float> parameters, std::span<const flo
 }
 
 void Optimizer::plain_step(double lr, std::span<float> parameters, std::span<const float> gradient) const {
-    assert(is_plain_sgd());
+    assert(settings_.is_plain_sgd());
     const kernels::SgdStep step{.lr = static_cast<float>(lr), .weight_decay = static_cast<float>(settings_.weight_decay)};
     stream_.run(
         [&](const auto& on) { kernels::sgd_step(parameters.size(), step, nullptr, parameters.data(), gradient.data(), nullptr, on); });

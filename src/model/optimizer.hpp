@@ -24,6 +24,8 @@ struct OptimizerSettings {
 
     /// Vectors of the model's size that the optimiser keeps between steps: none, velocity, or m and v.
     [[nodiscard]] std::size_t state_vectors() const { return kind == Kind::adam ? 2 : momentum > 0 ? 1 : 0; }
+    /// True where a step is parameters = (1 - lr * weight_decay) * parameters - lr * gradient, with nothing in between.
+    [[nodiscard]] bool is_plain_sgd() const { return state_vectors() == 0 && clip_norm == 0; }
 };
 
 class Optimizer {
@@ -32,12 +34,10 @@ public:
     Optimizer(const OptimizerSettings& settings, std::size_t packed_size, const Stream& stream);
 
     [[nodiscard]] const OptimizerSettings& settings() const { return settings_; }
-    /// True where a step is parameters = (1 - lr * weight_decay) * parameters - lr * gradient, with nothing in between.
-    [[nodiscard]] bool is_plain_sgd() const { return settings_.state_vectors() == 0 && settings_.clip_norm == 0; }
 
     /// One step on all parameters; the spans are of the stream's memory and have packed_size values.
     void step(double lr, std::span<float> parameters, std::span<const float> gradient);
-    /// A plain step on a part of the parameters, for is_plain_sgd() only.
+    /// A plain step on a part of the parameters, for plain SGD only.
     void plain_step(double lr, std::span<float> parameters, std::span<const float> gradient) const;
 
     /// As if new: state 0, no steps taken.

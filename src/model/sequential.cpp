@@ -32,9 +32,9 @@ std::size_t flat_size(const Layer& layer) {
 // Whether dense layers add each sample's slope to their weights at once: no second pass over them, and no memory for a gradient. Every
 // addition is rounded to the weight, so of many samples the small slopes would be lost: those are summed apart first. Weight decay needs
 // a gradient too, as 1 - lr * weight_decay has few digits left, or none.
-bool steps_in_place(const Optimizer& optimizer, std::size_t samples) {
+bool steps_in_place(const OptimizerSettings& optimizer, std::size_t samples) {
     constexpr std::size_t most_samples = 64;
-    return optimizer.is_plain_sgd() && optimizer.settings().weight_decay == 0 && samples <= most_samples;
+    return optimizer.is_plain_sgd() && optimizer.weight_decay == 0 && samples <= most_samples;
 }
 
 std::size_t size_of_gradient(const ExecutionPlan& plan, bool in_place) {
@@ -131,6 +131,14 @@ void Sequential::store(std::span<float> flat) const {
     unpack(parameters_.span(), flat);
 }
 
+void Sequential::load_here(std::span<const float> flat) {
+    pack_here(flat, parameters_.span());
+}
+
+void Sequential::store_here(std::span<float> flat) const {
+    unpack_here(parameters_.span(), flat);
+}
+
 void Sequential::set_class_weights(std::vector<float> weights) {
     require(weights.empty() || (problem_.task != Task::regression && weights.size() == problem_.classes),
             "{} class weights do not fit {}: give one for each class", weights.size(), to_string(problem_));
@@ -145,7 +153,7 @@ void Sequential::train_step(const Batch& batch, Optimizer& optimizer, double lr,
     if (waiting_losses_ == steps_ahead) fetch_losses();
     kernels::LossSum* const sum = losses_.data() + waiting_losses_++;
     make_room(batch.samples);
-    const bool in_place = part.others == nullptr && steps_in_place(optimizer, batch.samples);
+    const bool in_place = part.others == nullptr && steps_in_place(optimizer.settings(), batch.samples);
     make_room_for_gradient(size_of_gradient(plan_, in_place));
     begin_training(dropout, step_in_round, part.first);
     if (!in_place) {
@@ -233,12 +241,13 @@ std::size_t Sequential::memory_bytes() const {
     return (parameters_.size() + gradient_.size() + memory_.size() + places_.size() + flat_copy_.size()) * sizeof(float);
 }
 
-std::size_t Sequential::estimate_memory_bytes(std::span<const LayerSpec> layers, const Problem& problem, const Stream& stream,
+std::size_t Sequential::estimate_memory_bytes(std::span<const LayerSpec> layers, const Problem& problem, const RunsOn& place,
                                               std::size_t batch_size, const OptimizerSettings& settings, bool shares_batches) {
     const auto built = build_layers(layers, problem);
-    const auto plan = plan_execution(built, stream, batch_size);
-    const std::size_t gradient = size_of_gradient(plan, !shares_batches && steps_in_place(Optimizer(settings, 0, stream), batch_size));
-    return (plan.packed_size * (1 + settings.state_vectors()) + gradient + plan.memory_size) * sizeof(float);
+    const auto plan = plan_execution(built, place, batch_size);
+    const std::size_t gradient = size_of_gradient(plan, !shares_batches && steps_in_place(settings, batch_size));
+    const std::size_t of_gpu = place.gpu ? plan.packed_size + plan.gpu_workspace : 0;  // places, which are as large as floats
+    return (plan.packed_size * (1 + settings.state_vectors()) + gradient + plan.memory_size + of_gpu) * sizeof(float);
 }
 
 void Sequential::make_room(std::size_t samples) {

@@ -43,8 +43,9 @@ public:
     /// Takes parameters from, or gives them as, the flat vector of the layout.
     void load(std::span<const float> flat);
     void store(std::span<float> flat) const;
-    /// On a GPU: what load() or store() had last, in its memory, until the next of either.
-    [[nodiscard]] std::span<const float> flat_here() const { return flat_copy_.span(); }
+    /// The same where the vector is of the stream: in the order of its work.
+    void load_here(std::span<const float> flat);
+    void store_here(std::span<float> flat) const;
     [[nodiscard]] const Stream& stream() const { return stream_; }
 
     /// Weights of the classes in the loss (classification, binary); empty for 1 each. The mean loss is the weighted one.
@@ -79,8 +80,9 @@ public:
 
     /// Bytes held now.
     [[nodiscard]] std::size_t memory_bytes() const;
-    /// Bytes that a model with its optimizer will hold once it has trained on batches, or parts of batches, of `batch_size` samples.
-    [[nodiscard]] static std::size_t estimate_memory_bytes(std::span<const LayerSpec> layers, const Problem& problem, const Stream& stream,
+    /// Bytes that a model with its optimizer will hold once it has trained on batches, or parts of batches, of `batch_size` samples; on a
+    /// GPU with what its kernels take of the stream, and without copies of what the host gives or asks for.
+    [[nodiscard]] static std::size_t estimate_memory_bytes(std::span<const LayerSpec> layers, const Problem& problem, const RunsOn& place,
                                                            std::size_t batch_size, const OptimizerSettings& optimizer,
                                                            bool shares_batches = false);
 

@@ -191,13 +191,6 @@ void restore_checkpoint(const FoundCheckpoint& found, const RunIdentity& identit
         require(differences.empty(),
                 "cannot resume from {}: it is of a run with other settings or data\n  {}\nuse the old ones, or another --run.dir",
                 found.folder.string(), join(differences, "\n  "));
-        auto& global = federation.global.values;
-        if (world.rank() == 0) {
-            const auto dataset = hdf5::open_file(found.folder / global_file).dataset("parameters");
-            require<DataError>(dataset.size() == global.size(), "{} has {} parameters, not {}", dataset.where(), dataset.size(),
-                               global.size());
-            dataset.read(global.span());
-        }
         for (Silo& silo : federation.silos) {
             if (!federation.trainer.settings().keeps_state()) break;
             if (!lists(found.manifest, silo_file(silo.id()))) continue;  // has not taken part yet
@@ -211,7 +204,11 @@ void restore_checkpoint(const FoundCheckpoint& found, const RunIdentity& identit
             silo.set_optimizer_state(federation.trainer, vectors, static_cast<std::uint64_t>(file.integer_attribute("steps")));
         }
     });
-    federation.exchange->publish_first(federation.global);
+    federation.exchange->publish_first(federation.global, [&](std::span<float> values) {
+        const auto dataset = hdf5::open_file(found.folder / global_file).dataset("parameters");
+        require<DataError>(dataset.size() == values.size(), "{} has {} parameters, not {}", dataset.where(), dataset.size(), values.size());
+        dataset.read(values);
+    });
     const auto& state = found.manifest;
     const auto& range = state.at("range");
     federation.exchange->set_next_range({range.at("next"), range.at("floor"), range.at("unclipped_rounds")});
@@ -265,7 +262,7 @@ void Checkpointer::write_files(const std::filesystem::path& target) {
     succeed_on_all(world, [&] {
         if (world.rank() == 0) {
             files.push_back(write_and_hash(target / global_file, [&](hdf5::File& file) {
-                const auto& global = federation_.global.values;
+                const auto& global = federation_.exchange->on_host(federation_.global).values;
                 file.write<float>("parameters", {global.size()}, global.span());
             }));
         }

@@ -49,6 +49,7 @@ Standardisation own_standardisation(const Communicator& world, const Silo* silo,
 std::optional<MetricsBySilo> compare_local(Federation& federation, const Parameters& initial, std::uint64_t rounds,
                                            const std::optional<CommonTest>& common_test, const std::string& standardise) {
     const auto& world = federation.world;
+    federation.trainer.use_models_of_host();
     auto& network = federation.trainer.network();
     MetricsBySilo rows;
     const RankGroups& ranks = *federation.ranks;

@@ -208,7 +208,7 @@ void Evaluation::after_round(RoundReport& report) {
     const bool due = report.is_final() || (config_.every > 0 && report.round.number % config_.every == 0);
     if (!due) return;
     report.clock.measure("evaluate", [&] {
-        federation_.trainer.network().load(federation_.global.values.span());
+        federation_.trainer.load(federation_.global.values.span());
         measure_split(report, "validation", &Shard::validation, &SiloEntry::validation);
         measure_split(report, "test", &Shard::test, &SiloEntry::test);
         if (!common_test_) return;

@@ -55,7 +55,7 @@ void RoundFacts::after_round(RoundReport& report) {
     record["bytes_sent"] = bytes[0];
     if (sum.is_refused()) record["refused"] = "no participant had any weight; the model is unchanged";
     if (federation_.world.rank() == 0) {
-        record["model_sha256"] = report.clock.measure("hash", [&] { return federation_.global.sha256(); });
+        record["model_sha256"] = report.clock.measure("hash", [&] { return federation_.exchange->on_host(federation_.global).sha256(); });
     }
 }
 

@@ -14,31 +14,35 @@ crypto::Secret<32> key_of_blocks(const crypto::Secret<32>& key) {
 
 }  // namespace
 
-UpdateTag::UpdateTag(const crypto::Secret<32>& key, std::size_t floats)
-    : blocks_(key_of_blocks(key)), whole_(key), tags_((floats + block - 1) / block), is_done_(tags_.size(), false) {}
+UpdateTag::UpdateTag(const crypto::Secret<32>& key, std::span<const float> update)
+    : update_(update),
+      blocks_(key_of_blocks(key)),
+      whole_(key),
+      tags_((update.size() + block - 1) / block),
+      is_done_(tags_.size(), false) {}
 
 UpdateTag::~UpdateTag() {
     for (auto& tag : tags_) crypto::wipe(tag);
 }
 
-void UpdateTag::tag_block(std::size_t index, std::span<const float> values) {
+void UpdateTag::tag_block(std::size_t index) {
+    const std::size_t first = index * block;
     blocks_.restart();
-    blocks_.add(std::as_bytes(values));
+    blocks_.add(std::as_bytes(update_.subspan(first, std::min(block, update_.size() - first))));
     tags_[index] = blocks_.value();
     is_done_[index] = true;
 }
 
-void UpdateTag::see(std::size_t first, std::span<const float> values) {
+void UpdateTag::see(std::size_t first, std::size_t size) {
     const std::size_t begin = (first + block - 1) / block;
-    for (std::size_t index = begin; (index + 1) * block <= first + values.size(); ++index) {
-        if (!is_done_[index]) tag_block(index, values.subspan(index * block - first, block));
+    for (std::size_t index = begin; (index + 1) * block <= first + size; ++index) {
+        if (!is_done_[index]) tag_block(index);
     }
 }
 
-WordsTag::Value UpdateTag::value(std::span<const float> update, std::span<const std::byte> rest) {
+WordsTag::Value UpdateTag::value(std::span<const std::byte> rest) {
     for (std::size_t index = 0; index < tags_.size(); ++index) {
-        const std::size_t first = index * block;
-        if (!is_done_[index]) tag_block(index, update.subspan(first, std::min(block, update.size() - first)));
+        if (!is_done_[index]) tag_block(index);
     }
     whole_.add(std::as_bytes(std::span(tags_)));
     whole_.add(rest);

@@ -13,19 +13,21 @@ class UpdateTag {
 public:
     static constexpr std::size_t block = 4096;  // floats
 
-    UpdateTag(const crypto::Secret<32>& key, std::size_t floats);
+    /// update: in the memory of the host, for as long as this lives.
+    UpdateTag(const crypto::Secret<32>& key, std::span<const float> update);
     ~UpdateTag();  // wipes the tags of blocks
     UpdateTag(const UpdateTag&) = delete;
     UpdateTag& operator=(const UpdateTag&) = delete;
 
-    /// values: the floats of the update from `first` on. Blocks that are whole in them are done.
-    void see(std::size_t first, std::span<const float> values);
+    /// Tags the blocks that are whole in [first, first + size).
+    void see(std::size_t first, std::size_t size);
     /// The tag of the whole update and of `rest`, whatever was seen of it before. Call once.
-    [[nodiscard]] WordsTag::Value value(std::span<const float> update, std::span<const std::byte> rest);
+    [[nodiscard]] WordsTag::Value value(std::span<const std::byte> rest);
 
 private:
-    void tag_block(std::size_t index, std::span<const float> values);
+    void tag_block(std::size_t index);
 
+    std::span<const float> update_;
     WordsTag blocks_;  // each under the same key, which is not that of the whole: what that tags depends on it
     WordsTag whole_;
     std::vector<WordsTag::Value> tags_;  // by block

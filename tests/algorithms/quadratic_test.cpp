@@ -74,7 +74,7 @@ TEST(FedAvg, MovesTheSliceByTheMeanUpdateTimesTheServerRate) {
     Aggregate aggregate;
     std::vector<double> mean{0.25, -0.125, 3.0};
     aggregate.mean = mean;
-    FedAvg(0.5).apply(slice, aggregate, Round{});
+    FedAvg(0.5).apply(slice, aggregate, Round{}, Threads());
     const std::vector<float> expected{1.125F, -2.0625F, 2.0F};
     EXPECT_EQ(slice, expected);
 }

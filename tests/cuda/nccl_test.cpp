@@ -137,14 +137,38 @@ TEST_F(NcclTest, ARankWithoutIdIsToldToAll) {
     EXPECT_EQ(nccl_double::living(), 0);
 }
 
-// Before anything waits for anybody.
 TEST_F(NcclTest, ARankWithoutMemoryIsToldToAll) {
-    if (world.rank() == world.size() - 1) emulator::set_device_memory(emulator::allocated_bytes());
-    EXPECT_THAT(why_not(), HasSubstr("has no room"));
-    const Slices slices(1000, world.size());
-    EXPECT_THROW((void)make_device_ring_sum(32, world, slices, 1024, true, stream), AgreedError);
-    emulator::set_device_memory(std::size_t{4} << 30);
+    const auto fill_memory = [&] {
+        if (world.rank() == world.size() - 1) emulator::set_device_memory(emulator::allocated_bytes());
+    };
+    const auto free_memory = [] { emulator::set_device_memory(std::size_t{4} << 30); };
+    fill_memory();
+    EXPECT_THAT(why_not(), HasSubstr("has no room"));  // before anything waits for anybody
+    free_memory();
+    const RankGroups groups(world, 1);
+    {
+        GpuRanks gpus(world, groups, stream);
+        fill_memory();
+        const Slices slices(1000, world.size());
+        EXPECT_THROW((void)make_device_ring_sum(32, world, gpus, slices, 1024, true), AgreedError);
+    }
+    free_memory();
     EXPECT_EQ(nccl_double::living(), 0);
+}
+
+TEST_F(NcclTest, SlicesOfAnyLengthArriveEverywhere) {
+    Nccl nccl(world, stream.cuda());
+    for (const std::size_t length : {0U, 5U, 100U, 1000U}) {
+        const Slices slices(length, world.size());
+        std::vector<float> expected(length), own(length, -1.0F);
+        std::iota(expected.begin(), expected.end(), 0.5F);
+        const auto begin = static_cast<std::ptrdiff_t>(slices.begin(world.rank()));
+        std::copy_n(expected.begin() + begin, slices.size(world.rank()), own.begin() + begin);
+        Buffer<float> whole = on_gpu(own);
+        nccl.all_gather(slices, sizeof(float), std::as_writable_bytes(whole.span()));
+        nccl.wait("slices");
+        EXPECT_EQ(on_host(whole), expected);
+    }
 }
 
 // An end by an exception does not wait for ranks that may not come.

@@ -53,13 +53,20 @@ class Gpu(harness.EndToEnd):
         self.assertEqual(self.sha("plain"), self.sha("masked"))
 
     def test_sums_over_gpus_change_no_bit(self):
-        flags = ["--run.device", "cuda", "--run.rounds", 2, "--eval.compare_local", "false"]
-        on_gpus = [*flags, "--exchange.transport", "nccl"]
+        device = ["--run.device", "cuda"]
+        flags = [*device, "--run.rounds", 2, "--eval.compare_local", "false"]
+        nccl = ["--exchange.transport", "nccl"]
+        on_gpus = [*flags, *nccl]
         self.train(ranks=3, name="host", flags=flags)
         self.train(ranks=3, name="plain", flags=on_gpus)
-        self.train(ranks=2, name="two", flags=on_gpus)
+        self.train(ranks=2, name="resumed", flags=[*device, *nccl, "--run.rounds", 1, "--eval.compare_local", "false"])
+        self.train(ranks=4, name="resumed", flags=[*on_gpus, "--run.resume", "auto"])
         self.train(ranks=3, name="masked", flags=[*on_gpus, "--exchange.secure", "true"])
-        self.assertEqual({self.sha(name) for name in ("host", "plain", "two", "masked")}, {self.sha("host")})
+        self.assertEqual({self.sha(name) for name in ("host", "plain", "resumed", "masked")}, {self.sha("host")})
+        # Silos alone are trained with models of the host, after rounds with models of the GPU.
+        self.train(ranks=2, name="compared", flags=[*device, *nccl, "--run.rounds", 2])
+        self.train(ranks=2, name="compared on host", flags=[*device, "--run.rounds", 2])
+        self.assertEqual(self.summary("compared")["alone"], self.summary("compared on host")["alone"])
         self.assertIn("NCCL", self.summary("masked")["transport"])
 
     def test_sums_over_gpus_need_a_gpu_for_each_rank(self):
@@ -75,6 +82,14 @@ class Gpu(harness.EndToEnd):
         self.train(ranks=1, name="run", flags=["--run.device", "cuda", "--run.rounds", 1, "--eval.compare_local", "false"])
         result = self.train(ranks=1, name="run", code=2, flags=["--run.device", "cpu", "--run.rounds", 2, "--run.resume", "auto", "--eval.compare_local", "false"])
         self.assertIn("sm_90", result.err)
+
+    def test_the_plan_knows_when_a_gpu_is_too_small(self):
+        plan = ["plan", harness.PENGUINS, "--run.device", "cuda"]
+        self.assertIn("memory of a GPU for the largest rank", harness.run(plan).out)
+        layers = ["--model.name", "layers", "--model.layers", "dense 9000, relu, dense outputs"]
+        refused = harness.run([*plan, *layers], env={"SILOSUM_CUDA_MIB": "1"})
+        self.assertEqual(refused.code, 2)
+        self.assertIn("no GPU here has more than 1.0 MiB", refused.err)
 
     def test_auto_takes_the_gpu_and_devices_shows_it(self):
         self.train(ranks=2, name="run", flags=["--run.rounds", 1, "--eval.compare_local", "false"])

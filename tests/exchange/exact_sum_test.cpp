@@ -121,8 +121,7 @@ TEST_F(ExactSumTest, OneModelANodeIsWhatEveryRankWouldHave) {
             layout.add("weight", {c.parameters});
             Parameters global = exchange.make_model(layout);
             std::vector<float> expected = c.first_model();
-            if (world.rank() == 0) std::copy(expected.begin(), expected.end(), global.values.begin());
-            exchange.publish_first(global);
+            exchange.publish_first(global, [&](std::span<float> values) { std::copy(expected.begin(), expected.end(), values.begin()); });
             ASSERT_TRUE(std::ranges::equal(global.values.span(), expected));
             barrier(world);  // nobody moves the model while another still compares
             for (std::uint64_t number = 1; number <= 3; ++number) {
@@ -183,11 +182,12 @@ TEST_F(ExactSumTest, FullRangeOfEverySiloDoesNotLeaveTheRing) {
             const std::vector<float> local(c.parameters, sign * 100.0F);
             const Round round = c.round();
             exchange.begin(round);
+            Given given(exchange);
             for (const auto silo : c.hosted(world)) {
-                exchange.add({.silo = silo, .weight = 1024, .local = local, .global = model, .steps = 1, .numbers = {}});
+                given.add({.silo = silo, .weight = 1024, .local = local, .global = model, .steps = 1, .numbers = {}});
             }
             const Aggregate sum = exchange.finish(round);
-            for (const double mean : sum.mean) EXPECT_EQ(mean, sign * 0.25) << bits;
+            for (const double mean : mean_of(exchange, sum)) EXPECT_EQ(mean, sign * 0.25) << bits;
         }
     }
 }
@@ -253,10 +253,11 @@ TEST_F(ExactSumTest, RangeDoublesEvenWhereClippedUpdatesCancelInTheMean) {
         const double range = exchange.next_range().value;
         const Round round = c.round(number);
         exchange.begin(round);
+        Given given(exchange);
         std::vector<float> local;
         for (const auto silo : c.hosted(world)) {
             local.assign(c.parameters, silo == 0 ? 1e4F : -1e4F);
-            exchange.add({.silo = silo, .weight = 5, .local = local, .global = model, .steps = 1, .numbers = {}});
+            given.add({.silo = silo, .weight = 5, .local = local, .global = model, .steps = 1, .numbers = {}});
         }
         const Aggregate sum = exchange.finish(round);
         EXPECT_EQ(sum.clipped, 2 * c.parameters);
@@ -274,11 +275,12 @@ TEST_F(ExactSumTest, RangeRemembersWhatClippedWhenTheMeanVanishes) {
     for (std::uint64_t number = 1; number <= 100; ++number) {
         const Round round = c.round(number);
         exchange.begin(round);
+        Given given(exchange);
         std::vector<float> local;
         for (const auto silo : c.hosted(world)) {
             local.assign(c.parameters, silo == 0 ? 0.9F : -0.9F);
             local[0] += 1e-3F;
-            exchange.add({.silo = silo, .weight = 5, .local = local, .global = model, .steps = 1, .numbers = {}});
+            given.add({.silo = silo, .weight = 5, .local = local, .global = model, .steps = 1, .numbers = {}});
         }
         clipped_rounds += exchange.finish(round).clipped > 0 ? 1 : 0;
     }
@@ -311,8 +313,9 @@ TEST_F(ExactSumTest, NumbersOfSilosAreSummedExactly) {
     const double values[] = {1e20, 1.0, -1e20, 0x1p-60, 3.0, 0.1};
     const Round round = c.round();
     exchange.begin(round);
+    Given given(exchange);
     for (const auto silo : c.hosted(world)) {
-        exchange.add({.silo = silo, .weight = 5, .local = model, .global = model, .steps = 1, .numbers = {values[silo], 1.0}});
+        given.add({.silo = silo, .weight = 5, .local = model, .global = model, .steps = 1, .numbers = {values[silo], 1.0}});
     }
     const Aggregate sum = exchange.finish(round);
     EXPECT_EQ(sum.numbers, (std::vector<double>{4.0 + 0.1, 6.0}));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -118,12 +119,54 @@ struct Played {
     Aggregate totals;
 };
 
-inline Buffer<float> copy_on_gpu(std::span<const float> values) {
-    const Stream stream = *gpu();
-    Buffer<float> copy = stream.allocate<float>(values.size());
-    stream.upload(values, copy.span());
-    stream.wait();
-    return copy;
+/// Values of the host where an exchange works: themselves, or a copy.
+class Lent {
+public:
+    Lent(const Exchange& exchange, std::span<float> values) : stream_(exchange.stream()), values_(values) {
+        if (!stream_.is_cuda()) return;
+        copy_ = stream_.allocate<float>(values.size());
+        stream_.upload(std::span<const float>(values), copy_.span());
+        stream_.wait();
+    }
+    [[nodiscard]] std::span<float> span() { return stream_.is_cuda() ? copy_.span() : values_; }
+    void give_back() {
+        stream_.download(std::span<const float>(span()), values_);
+        stream_.wait();
+    }
+
+private:
+    Stream stream_;
+    std::span<float> values_;
+    Buffer<float> copy_;
+};
+
+/// Adds updates of the host; they last as long as this.
+class Given {
+public:
+    explicit Given(Exchange& exchange) : exchange_(exchange) {}
+    void add(Update update) {
+        const auto lend = [&](std::span<const float> values) {
+            copies_.emplace_back(values.begin(), values.end());
+            return lent_.emplace_back(exchange_, copies_.back()).span();
+        };
+        update.copy = update.local;
+        update.local = lend(update.local);
+        update.global = lend(update.global);
+        exchange_.add(update);
+    }
+
+private:
+    Exchange& exchange_;
+    std::deque<std::vector<float>> copies_;
+    std::deque<Lent> lent_;
+};
+
+/// This rank's slice of the mean, in the memory of the host.
+inline std::vector<double> mean_of(const Exchange& exchange, const Aggregate& sum) {
+    std::vector<double> mean(sum.mean.size());
+    exchange.stream().download(std::span<const double>(sum.mean), std::span(mean));
+    exchange.stream().wait();
+    return mean;
 }
 
 /// One round over the ranks: every hosted silo's update, the sum, and the model moved by the mean and published.
@@ -131,24 +174,30 @@ inline Played play(
     const Communicator& world, const Case& c, Exchange& exchange, const Round& round, std::span<float> model,
     const std::function<std::vector<double>(std::uint32_t)>& numbers = [](std::uint32_t) { return std::vector<double>(); }) {
     exchange.begin(round);
-    std::vector<Buffer<float>> here;
-    std::vector<float> local;  // like the trainer's buffer, used by one silo after the other
+    std::vector<float> local;  // like the trainer's buffers, used by one silo after the other
+    Lent x(exchange, model);
+    std::optional<Lent> y;
     for (const std::uint32_t silo : c.hosted(world)) {
         if (!round.includes(silo)) continue;
         local = c.local(silo, {model.begin(), model.end()}, round.number);
-        Update update{.silo = silo, .weight = c.weight(silo), .local = local, .global = model, .steps = 3, .numbers = numbers(silo)};
-        if (gpu() && silo % 2 == 1) {  // trained on the GPU
-            update.local_here = here.emplace_back(copy_on_gpu(local)).data();
-            update.global_here = here.emplace_back(copy_on_gpu(model)).data();
-        }
-        exchange.add(update);
+        y.emplace(exchange, local);
+        exchange.add({.silo = silo,
+                      .weight = c.weight(silo),
+                      .local = y->span(),
+                      .global = x.span(),
+                      .steps = 3,
+                      .numbers = numbers(silo),
+                      .copy = local});
     }
     Played played{.mean = std::vector<double>(c.parameters), .totals = exchange.finish(round)};
-    std::copy(played.totals.mean.begin(), played.totals.mean.end(), played.mean.begin() + static_cast<std::ptrdiff_t>(played.totals.begin));
+    const auto own = mean_of(exchange, played.totals);
+    std::copy(own.begin(), own.end(), played.mean.begin() + static_cast<std::ptrdiff_t>(played.totals.begin));
     all_gather(world, exchange.slices(), std::span(played.mean));
-    const auto slice = exchange.slice_of(model);
-    for (std::size_t i = 0; i < slice.size(); ++i) slice[i] = static_cast<float>(slice[i] + played.totals.mean[i]);
-    exchange.publish(model);
+    const auto slice = exchange.slice_of(x.span());
+    const Stream& stream = exchange.stream();
+    stream.run([&](const auto& on) { kernels::add_scaled(slice.size(), 1, played.totals.mean.data(), slice.data(), on); });
+    exchange.publish(x.span());
+    x.give_back();
     return played;
 }
 

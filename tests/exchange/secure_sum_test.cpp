@@ -321,11 +321,12 @@ TEST_F(SecureSumTest, ASiloThatDivergedGivesNothing) {
         const Round round = c.round();
         testing::internal::CaptureStderr();
         secure.begin(round);
+        Given given(secure);
         std::vector<float> local;
         for (const auto silo : c.hosted(world)) {
             local = c.local(silo, model, 1);
             if (silo == 2) local[7] = std::nanf("");
-            secure.add({.silo = silo, .weight = c.weight(silo), .local = local, .global = model, .steps = 1, .numbers = {}});
+            given.add({.silo = silo, .weight = c.weight(silo), .local = local, .global = model, .steps = 1, .numbers = {}});
         }
         const Aggregate sum = secure.finish(round);
         EXPECT_EQ(sum.trained, 4U);
@@ -345,13 +346,14 @@ TEST_F(SecureSumTest, AnUpdateThatOneRankOfAGroupLacksIsRefused) {
     SecureSum secure(world, c.config, c.setup(world), *group);
     const std::vector<float> model = c.first_model();
     secure.begin(c.round());
+    Given given(secure);
     std::vector<float> local;
     for (const auto silo : c.hosted(world)) {
         local = c.local(silo, model, 1);
         if (silo == 2 && world.rank() == 1) {
             secure.fail(silo, RuntimeError("out of memory"));
         } else {
-            secure.add({.silo = silo, .weight = c.weight(silo), .local = local, .global = model, .steps = 1, .numbers = {}});
+            given.add({.silo = silo, .weight = c.weight(silo), .local = local, .global = model, .steps = 1, .numbers = {}});
         }
     }
     EXPECT_THROW((void)secure.finish(c.round()), AgreedError);
@@ -410,8 +412,7 @@ TEST_F(SecureSumTest, TheModelHasOneHashWhereverRanksSit) {
         layout.add("weight", {c.parameters});
         Parameters global = secure.make_model(layout);
         const auto first = c.first_model();
-        if (world.rank() == 0) std::copy(first.begin(), first.end(), global.values.begin());
-        secure.publish_first(global);
+        secure.publish_first(global, [&](std::span<float> values) { std::copy(first.begin(), first.end(), values.begin()); });
         EXPECT_EQ(group->model_hash(), hash_of_model(first, layout.text())) << ranks_per_node;
     }
 }

@@ -297,13 +297,13 @@ TEST_P(FixedPoint, ServerStepRoundsOnceInDoubleAndOnceToFloat) {
         std::vector<double> mean(move.begin(), move.end());
         for (double& value : mean) value /= 3;
         auto x = start;
-        add_scaled(n, 0.7, mean.data(), x.data());
+        add_scaled(n, 0.7, mean.data(), x.data(), Threads());
         for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(x[i], static_cast<float>(static_cast<double>(start[i]) + 0.7 * mean[i])) << i;
     }
     // (1 + 2^-30) (1 - 2^-30) is 1 once rounded; a fused multiply-add would leave -2^-60.
     float x = -1.0F;
     const double mean = 1 - 0x1p-30;
-    add_scaled(1, 1 + 0x1p-30, &mean, &x);
+    add_scaled(1, 1 + 0x1p-30, &mean, &x, Threads());
     EXPECT_EQ(x, 0.0F);
 }
 

@@ -154,7 +154,7 @@ void expect_means_of_the_processor(const Stream& stream) {
         std::vector<double> expected(n), mean(n), largest(1, -1.0);
         const double expected_largest = decode_mean(n, words.data(), 0x1p-20, 2345.0, expected.data());
         auto x = random_values(n, 3), expected_x = x;
-        add_scaled(n, 0.7, expected.data(), expected_x.data());
+        add_scaled(n, 0.7, expected.data(), expected_x.data(), Threads());
         Loan loan(stream);
         double* const lent = loan.out(mean);
         decode_mean(n, loan.in(words), 0x1p-20, 2345.0, lent, loan.out(largest), stream.cuda());
@@ -164,6 +164,33 @@ void expect_means_of_the_processor(const Stream& stream) {
         EXPECT_EQ(x, expected_x);
         EXPECT_EQ(largest[0], expected_largest);
     }
+}
+
+TEST_P(WordsOnAGpu, FindTheProcessorsLargestDifference) {
+    for (const std::size_t n : {0U, 1U, 31U, 256U, 700U}) {
+        const auto global = random_values(n, 2);
+        for (std::size_t at = 0; at < n; at += 69) {
+            for (const float value : {-9.0F, NAN, -INFINITY}) {
+                auto local = random_values(n, 1);
+                local[at] = value;
+                const double expected = largest_difference(n, local.data(), global.data());
+                std::vector<double> largest(1, -1.0);
+                Loan loan(stream());
+                largest_difference(n, loan.in(local), loan.in(global), loan.out(largest), stream().cuda());
+                loan.give_back();
+                if (std::isfinite(value)) {
+                    EXPECT_EQ(largest[0], expected) << at << " of " << n;
+                } else {
+                    EXPECT_FALSE(std::isfinite(largest[0])) << at << " of " << n;
+                }
+            }
+        }
+    }
+    std::vector<double> largest(1, -1.0);
+    Loan loan(stream());
+    largest_difference(0, nullptr, nullptr, loan.out(largest), stream().cuda());
+    loan.give_back();
+    EXPECT_EQ(largest[0], 0.0);
 }
 
 TEST_P(WordsOnAGpu, DecodeAndStepAsTheProcessorDoes) {

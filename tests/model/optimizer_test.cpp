@@ -60,7 +60,7 @@ TEST(Optimizer, AdamFollowsItsSpecification) {
 TEST(Optimizer, ClippingKeepsTheDirectionAndBoundsTheNorm) {
     std::vector<float> parameters(5, 0.0F);
     Optimizer optimizer({.clip_norm = 0.5}, parameters.size(), one_thread);
-    EXPECT_FALSE(optimizer.is_plain_sgd());
+    EXPECT_FALSE(optimizer.settings().is_plain_sgd());
     const auto gradient = gradient_at(0, 5);
     optimizer.step(1, parameters, gradient);
     double norm = 0;

@@ -160,7 +160,7 @@ TEST(Sequential, FusedStepEqualsGradientThenStep) {
     (void)model.gradient(samples.batch, gradient, dropout, 0);
     EXPECT_TRUE(same_bits(stored(model), before));
     Optimizer optimizer = model.make_optimizer({});
-    ASSERT_TRUE(optimizer.is_plain_sgd());
+    ASSERT_TRUE(optimizer.settings().is_plain_sgd());
     model.train_step(samples.batch, optimizer, lr, dropout, 0);
     const auto after = stored(model);
     for (std::size_t i = 0; i < before.size(); ++i) {
@@ -383,7 +383,7 @@ TEST(Sequential, MemoryIsWhatWasEstimated) {
             Optimizer optimizer = model.make_optimizer(settings);
             model.train_step(samples.batch, optimizer, 0.1, Random(1, Purpose::dropout), 0);
             EXPECT_EQ(model.memory_bytes() + optimizer.memory_bytes(),
-                      Sequential::estimate_memory_bytes(layers_from(everything), colour, threads, 8, settings));
+                      Sequential::estimate_memory_bytes(layers_from(everything), colour, Stream(threads), 8, settings));
         }
     }
 }

@@ -23,6 +23,7 @@ public:
     void unpack(const float* packed, std::span<float> flat) const override;
     /// The padded input, which the weights' gradient needs again.
     [[nodiscard]] std::size_t state_size() const override { return shape_.padding > 0 ? shape_.padded_size() : 0; }
+    [[nodiscard]] std::size_t gpu_workspace(std::size_t samples) const override { return shape_.gpu_workspace(samples); }
     [[nodiscard]] std::size_t scratch_size(std::size_t threads) const override { return threads * shape_.scratch_size(); }
     [[nodiscard]] std::size_t derived_size() const override { return shape_.flipped_size(); }
     [[nodiscard]] bool backward_needs_input() const override { return shape_.padding == 0; }

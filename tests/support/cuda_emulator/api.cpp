@@ -26,17 +26,17 @@ namespace {
 constexpr std::size_t default_shared = 48 * 1024, most_shared = 227 * 1024;
 constexpr int version = 12000;  // of CUDA, whose interface this is
 
-int devices_at_start() {
-    const char* const count = std::getenv("SILOSUM_CUDA_DEVICES");
-    return count == nullptr ? 1 : std::stoi(count);
+int number_from(const char* variable, int otherwise) {
+    const char* const text = std::getenv(variable);
+    return text == nullptr ? otherwise : std::stoi(text);
 }
 
 struct {
     cudaError_t last_error = cudaSuccess;
     std::exception_ptr unthrown;
     std::thread::id host_thread = std::this_thread::get_id();
-    int count = devices_at_start(), current = 0;
-    std::size_t memory = std::size_t{4} << 30;
+    int count = number_from("SILOSUM_CUDA_DEVICES", 1), current = 0;
+    std::size_t memory = static_cast<std::size_t>(number_from("SILOSUM_CUDA_MIB", 4096)) << 20;
     std::set<std::pair<int, int>> peers;  // (device, whose memory it may use)
     std::map<const void*, std::size_t> shared_limits;
 } runtime;

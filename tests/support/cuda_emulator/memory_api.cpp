@@ -1,4 +1,5 @@
 // cudaMalloc, cudaMemcpy and their kin.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -7,6 +8,7 @@
 #include "capture.hpp"
 #include "checker.hpp"
 #include "device_memory.hpp"
+#include "emulator.hpp"
 #include "host_api.hpp"
 #include "ptx/constants.hpp"
 #include "streams.hpp"
@@ -16,6 +18,8 @@ namespace emulator {
 namespace {
 
 std::map<const void*, std::size_t> pinned;  // host memory by its address
+Copied copied;
+std::size_t most_allocated = 0;
 
 // Copies have all directions checked when they are given to the stream.
 bool direction_is_right(const void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
@@ -48,6 +52,8 @@ void copy_now(void* to, const void* from, std::size_t bytes) {
     const bool to_device = device_arena().contains(to), from_device = device_arena().contains(from);
     if (to_device && from_device) checker::copied(to, from, bytes);
     if (to_device && !from_device) checker::written(to, bytes);
+    if (to_device && !from_device) copied.to_device += bytes;
+    if (from_device && !to_device) copied.to_host += bytes;
 }
 
 cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
@@ -74,10 +80,21 @@ cudaError_t take(void** pointer, int device, std::size_t bytes, bool later) {
     if (bytes == 0) return cudaSuccess;
     if (allocated_bytes(device) + bytes > device_memory_bytes()) return cudaErrorMemoryAllocation;
     *pointer = allocate(device, bytes, later);
+    most_allocated = std::max(most_allocated, allocated_bytes());
     return *pointer == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
 
 }  // namespace
+
+Copied copied_bytes() {
+    return copied;
+}
+std::size_t most_allocated_bytes() {
+    return most_allocated;
+}
+void forget_most_allocated() {
+    most_allocated = allocated_bytes();
+}
 
 cudaError_t copy_to_symbol(const void* symbol, std::size_t symbol_bytes, const void* from, std::size_t bytes, std::size_t offset,
                            cudaMemcpyKind kind, cudaStream_t stream) {

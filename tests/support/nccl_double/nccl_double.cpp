@@ -202,6 +202,7 @@ ncclResult_t ncclGroupEnd() {
     nccl.is_grouping = false;
     const auto all = std::move(nccl.group);
     nccl.group.clear();
+    if (all.empty()) return ncclSuccess;
     const auto run = [all] {
         for (const auto& each : all) each();
     };
