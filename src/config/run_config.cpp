@@ -82,6 +82,7 @@ std::string RunConfig::identity() const {
                                      "checkpoint",
                                      "data.shards",
                                      "local.deadline_s",
+                                     "local.math",  // part of the kind of device
                                      "exchange.count_leak",
                                      "exchange.transport",
                                      "exchange.chunk_kib",
