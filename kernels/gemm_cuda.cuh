@@ -24,15 +24,15 @@ struct PlainSums {
     __device__ explicit PlainSums(int thread) : row(thread / T::threads_n * T::own_m), column(thread % T::threads_n * 4) {}
     __device__ static float taken(float value) { return value; }
     template <class TileA, class TileB>
-    __device__ void add(const TileA& tile_a, const TileB& tile_b) {
+    __device__ void add(const TileA& tile_a, const TileB& tile_b, int buffer) {
 #pragma unroll
         for (int step = 0; step < T::k; ++step) {
             float left[T::own_m], right[T::own_n];
 #pragma unroll
-            for (int i = 0; i < T::own_m; ++i) left[i] = tile_a[step][row + i];
+            for (int i = 0; i < T::own_m; ++i) left[i] = tile_a[buffer][step][row + i];
 #pragma unroll
             for (int f = 0; f < fours; ++f) {
-                const float4 four = *reinterpret_cast<const float4*>(&tile_b[step][column + f * four_stride]);
+                const float4 four = *reinterpret_cast<const float4*>(&tile_b[buffer][step][column + f * four_stride]);
                 right[4 * f] = four.x;
                 right[4 * f + 1] = four.y;
                 right[4 * f + 2] = four.z;
@@ -45,16 +45,16 @@ struct PlainSums {
             }
         }
     }
-    /// store(m, n, sum) for those of the first `rows` and `columns` of the tile.
+    /// store(m, n, sum) for those of the tile, which begins at (first_m, first_n), that lie below `rows` and `columns`.
     template <class Store>
-    __device__ void store(int rows, int columns, const Store& store) const {
+    __device__ void store(int first_m, int first_n, int rows, int columns, const Store& store) const {
 #pragma unroll
         for (int i = 0; i < T::own_m; ++i) {
-            const int m = row + i;
+            const int m = first_m + row + i;
             if (m >= rows) break;
 #pragma unroll
             for (int j = 0; j < T::own_n; ++j) {
-                const int n = j / 4 * four_stride + column + j % 4;
+                const int n = first_n + j / 4 * four_stride + column + j % 4;
                 if (n < columns) store(m, n, sum[i][j]);
             }
         }
@@ -76,19 +76,19 @@ struct TensorSums {
           column(thread / 32 % (T::n / T::warp_n) * T::warp_n) {}
     __device__ static float taken(float value) { return rounded_to_tf32(value); }
     template <class TileA, class TileB>
-    __device__ void add(const TileA& tile_a, const TileB& tile_b) {
+    __device__ void add(const TileA& tile_a, const TileB& tile_b, int buffer) {
 #pragma unroll
         for (int step = 0; step < T::k; step += 8) {
             float left[pieces_m][4], right[pieces_n][2];
 #pragma unroll
             for (int i = 0; i < pieces_m; ++i) {
 #pragma unroll
-                for (int f = 0; f < 4; ++f) left[i][f] = tile_a[step + place + f / 2 * 4][row + 16 * i + group + f % 2 * 8];
+                for (int f = 0; f < 4; ++f) left[i][f] = tile_a[buffer][step + place + f / 2 * 4][row + 16 * i + group + f % 2 * 8];
             }
 #pragma unroll
             for (int j = 0; j < pieces_n; ++j) {
 #pragma unroll
-                for (int f = 0; f < 2; ++f) right[j][f] = tile_b[step + place + 4 * f][column + 8 * j + group];
+                for (int f = 0; f < 2; ++f) right[j][f] = tile_b[buffer][step + place + 4 * f][column + 8 * j + group];
             }
 #pragma unroll
             for (int i = 0; i < pieces_m; ++i) {
@@ -98,14 +98,14 @@ struct TensorSums {
         }
     }
     template <class Store>
-    __device__ void store(int rows, int columns, const Store& store) const {
+    __device__ void store(int first_m, int first_n, int rows, int columns, const Store& store) const {
 #pragma unroll
         for (int i = 0; i < pieces_m; ++i) {
 #pragma unroll
             for (int j = 0; j < pieces_n; ++j) {
 #pragma unroll
                 for (int f = 0; f < 4; ++f) {
-                    const int m = row + 16 * i + group + f / 2 * 8, n = column + 8 * j + 2 * place + f % 2;
+                    const int m = first_m + row + 16 * i + group + f / 2 * 8, n = first_n + column + 8 * j + 2 * place + f % 2;
                     if (m < rows && n < columns) store(m, n, sum[i][j][f]);
                 }
             }
@@ -262,12 +262,12 @@ __global__ void __launch_bounds__(T::threads, T::blocks) product_kernel(int rows
     for (int k = first_k; k < end_k; k += T::k) {
         const bool more = k + T::k < end_k;
         if (more) fetch(k + T::k);  // on its way while this tile is used
-        sums.add(tile_a[buffer], tile_b[buffer]);
+        sums.add(tile_a, tile_b, buffer);
         if (more) keep(1 - buffer);
         __syncthreads();
         buffer = 1 - buffer;
     }
-    sums.store(rows - first_m, columns - first_n, [&](int m, int n, float sum) { store(first_m + m, first_n + n, sum); });
+    sums.store(first_m, first_n, rows, columns, store);
 }
 
 inline unsigned tiles(std::size_t n, int tile) {
