@@ -55,7 +55,7 @@ public:
         if (config_.run.survives()) world_.watch()->take_late_for_dead();
         succeed_on_first(world_, [&] { folder_.prepare(config_.run); });
         const auto found = find();
-        const DeviceChoice device = choose_device(world_, config_.run.device, *threads_);
+        const DeviceChoice device = choose_device(world_, config_.run.device, config_.local.math, *threads_);
         if (leads() && !device.note.empty()) fmt::print("{}\n", device.note);
         assembly_ = assemble(world_, config_, device, found.has_value());
         succeed_on_first(world_, [&] { check_apart_from_shards(); });

@@ -118,6 +118,7 @@ std::string RunConfig::identity() const {
                                      "data.stage",
                                      "data.public",
                                      "local.deadline_s",
+                                     "local.math",  // part of the kind of device
                                      "exchange.count_leak",
                                      "exchange.transport",
                                      "exchange.chunk_kib",

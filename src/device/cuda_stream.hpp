@@ -23,6 +23,10 @@ public:
     [[nodiscard]] int device() const { return device_; }
     [[nodiscard]] CUstream_st* handle() const { return handle_; }
 
+    /// Whether products of matrices run on tensor cores in TF32; of this and its later copies. Needs compute capability 8.0.
+    [[nodiscard]] bool uses_tf32() const { return uses_tf32_; }
+    void use_tf32() { uses_tf32_ = true; }
+
     /// Until all work given so far is done. RuntimeError if some of it failed.
     SILOSUM_CUDA_ONLY void wait() const;
     /// Whether it is done, without waiting.
@@ -44,6 +48,7 @@ private:
     std::shared_ptr<State> state_;
     int device_ = 0;
     CUstream_st* handle_ = nullptr;
+    bool uses_tf32_ = false;
 };
 
 /// A place in the queue of a stream, for another stream of the same GPU to wait for. Before set() there is nothing to wait for.

@@ -68,6 +68,12 @@ void LocalConfig::add_to(Options& options) {
         .used_when([this] { return optimizer == "adam" || momentum > 0; }, [] { return std::string("plain SGD, which has no state"); });
     options
         .add(
+            "local.math", &math, "float32",
+            "How a GPU multiplies matrices, in dense layers and convolutions: as float32, or on its tensor cores as tf32, which counts the "
+            "leading 11 bits of each factor and adds up as float32. Another choice gives another model.")
+        .one_of({"float32", "tf32"});
+    options
+        .add(
             "local.deadline_s", &deadline_s, 0, at_least(0),
             "Seconds that a silo may train in a round, looked at after every step. One that needs longer gives nothing to the round, which "
             "goes on without it; which ones do depends on the machine, and with it the model. A secure run ends where too few are left, or "

@@ -30,6 +30,7 @@ struct LocalConfig {
     double beta2 = 0;
     double epsilon = 0;
     std::string state;
+    std::string math;
     double deadline_s = 0;  // 0: none
 
     /// Declares the keys; the options then refer to this object.

@@ -51,7 +51,7 @@ protected:
         const std::size_t before = emulator::allocated_bytes();
         emulator::forget_most_allocated();
         const Threads threads(1);
-        const DeviceChoice device = choose_device(world, "cuda", threads);
+        const DeviceChoice device = choose_device(world, "cuda", "float32", threads);
         Assembly assembly = assemble(world, config, device);
         Federation& fed = *assembly.federation;
         fed.observers.push_back(std::make_unique<Evaluation>(config.evaluation, fed, std::nullopt));

@@ -83,6 +83,18 @@ class Gpu(harness.EndToEnd):
         result = self.train(ranks=1, name="run", code=2, flags=["--run.device", "cpu", "--run.rounds", 2, "--run.resume", "auto", "--eval.compare_local", "false"])
         self.assertIn("sm_90", result.err)
 
+    def test_tensor_cores_have_bits_of_their_own_and_are_asked_for(self):
+        flags = ["--run.rounds", 1, "--eval.compare_local", "false", "--exchange.range", "agreed"]
+        gpu = [*flags, "--run.device", "cuda"]
+        self.train(ranks=1, name="float32", flags=gpu)
+        self.train(ranks=1, name="tf32", flags=[*gpu, "--local.math", "tf32"])
+        self.train(ranks=3, name="again", flags=[*gpu, "--local.math", "tf32"])
+        self.assertEqual(self.sha("tf32"), self.sha("again"))
+        self.assertNotEqual(self.sha("tf32"), self.sha("float32"))
+        self.assertIn("sm_90 tf32", self.summary("tf32")["isa"])
+        refused = self.train(ranks=2, name="cpu", code=2, flags=[*flags, "--run.device", "cpu", "--local.math", "tf32"])
+        self.assertIn("local.math = tf32 is of GPUs", refused.err)
+
     def test_the_plan_knows_when_a_gpu_is_too_small(self):
         plan = ["plan", harness.PENGUINS, "--run.device", "cuda"]
         self.assertIn("memory of a GPU for the largest rank", harness.run(plan).out)

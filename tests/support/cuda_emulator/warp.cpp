@@ -1,6 +1,7 @@
 // What the lanes of a warp do together: the last lane of the mask to come works out everyone's result.
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "block.hpp"
 #include "checker.hpp"
@@ -68,8 +69,32 @@ std::uint32_t combined(const Thread* warp, std::uint32_t lanes) {
     return total;
 }
 
+// What a lane brings to a product, and takes from it.
+struct Fragments {
+    float (&c)[4];
+    const float (&a)[4];
+    const float (&b)[2];
+};
+
+float in_tf32(float value) {
+    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) & ~0x1FFFU);
+}
+
+void multiply_add(const Thread* warp) {
+    const auto fragments = [&](unsigned lane) -> const Fragments& { return *std::bit_cast<const Fragments*>(warp[lane].request.value); };
+    for (unsigned m = 0; m < 16; ++m) {
+        for (unsigned n = 0; n < 8; ++n) {
+            float& sum = fragments(m % 8 * 4 + n / 2).c[m / 8 * 2 + n % 2];
+            for (unsigned k = 0; k < 8; ++k) {
+                sum = std::fma(in_tf32(fragments(m % 8 * 4 + k % 4).a[m / 8 + k / 4 * 2]), in_tf32(fragments(n * 4 + k % 4).b[k / 4]), sum);
+            }
+        }
+    }
+}
+
 void give_results(Thread* warp, std::uint32_t lanes) {
     const WarpOp operation = warp[std::countr_zero(lanes)].request.operation;
+    if (operation == WarpOp::multiply_add_tf32) return multiply_add(warp);
     std::uint64_t same_for_all = 0;
     if (operation == WarpOp::ballot) {
         same_for_all = lanes_where(warp, lanes, 1);
@@ -114,6 +139,13 @@ void require_same(const Thread* warp, std::uint32_t lanes, const WarpRequest& la
 }
 
 }  // namespace
+
+void multiply_add_tf32(float (&c)[4], const float (&a)[4], const float (&b)[2], Where where) {
+    const Fragments own{c, a, b};
+    const Thread& self = running_thread("a product of tensor cores");
+    if (block().warps[self.warp()].lanes != ~0U) fail("product of tensor cores at ", where, ": its warp has not all 32 lanes");
+    warp_exchange(WarpOp::multiply_add_tf32, ~0U, std::bit_cast<std::uint64_t>(&own), 0, 32, where);
+}
 
 std::uint64_t warp_exchange(WarpOp operation, unsigned mask, std::uint64_t value, unsigned operand, int width, Where where) {
     checker::pause();

@@ -27,6 +27,7 @@ enum class WarpOp : std::uint8_t {
     bits_and,
     bits_or,
     bits_xor,
+    multiply_add_tf32,
 };
 
 /// Waits for the block; returns for how many of its threads `predicate` is not 0.
@@ -45,6 +46,10 @@ T exchange(WarpOp operation, unsigned mask, T value, unsigned operand, int width
     std::memcpy(&value, &bits, sizeof(T));
     return value;
 }
+
+/// The twin of mma.sync.m16n8k8 in TF32: c += a b, each lane with its fragments in the order of PTX. Of a and b only the bits of TF32
+/// count; c is added up in ascending k, one rounding for each product (a GPU adds in an order of its own).
+void multiply_add_tf32(float (&c)[4], const float (&a)[4], const float (&b)[2], Where where = Where::current());
 
 }  // namespace emulator
 

@@ -121,6 +121,28 @@ void decode_reduction(Decoder& d) {
                     : (is_signed ? combine<WarpOp::max_signed, std::uint32_t> : combine<WarpOp::max_unsigned, std::uint32_t>);
 }
 
+// slots: 4 of d, 4 of a, 2 of b, 4 of c.
+void tensor_product(Machine& m, const Instruction& i) {
+    const auto value = [&](std::size_t slot) { return m.get<float>(i.slots[slot]); };
+    const float a[] = {value(4), value(5), value(6), value(7)}, b[] = {value(8), value(9)};
+    float c[] = {value(10), value(11), value(12), value(13)};
+    multiply_add_tf32(c, a, b, place_of(m, i));
+    for (std::size_t slot = 0; slot < 4; ++slot) m.set(i.slots[slot], c[slot]);
+}
+void decode_tensor_product(Decoder& d) {
+    for (const char* modifier : {"sync", "aligned", "m16n8k8", "row", "col"}) {
+        if (!d.take(modifier)) d.refuse("other than sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32");
+    }
+    if (!d.take("tf32") || !d.take("tf32")) d.refuse("of other types than tf32");
+    if (d.take_type() != Type::f32 || d.take_type() != Type::f32) d.refuse("with other sums than f32");
+    std::size_t at = 0;
+    for (const Operand& operand : d.operands) {
+        for (const Slot slot : operand.slots) d.out.slots.at(at++) = slot;
+    }
+    if (at != d.out.slots.size()) d.refuse("its number of operands");
+    d.out.run = tensor_product;
+}
+
 void refuse_active_mask(Decoder& d) {
     d.refuse("what is active depends on the device and its compiler; pass the mask instead");
 }
@@ -136,9 +158,9 @@ void decode_trap(Decoder& d) {
 
 std::vector<Row> group_rows() {
     return {
-        {"bar", decode_barrier}, {"barrier", decode_barrier}, {"shfl", decode_shuffle}, {"vote", decode_vote},
-        {"match", decode_match}, {"redux", decode_reduction}, {"trap", decode_trap},    {"activemask", refuse_active_mask},
-        {"brkpt", decode_trap},
+        {"bar", decode_barrier}, {"barrier", decode_barrier},    {"shfl", decode_shuffle}, {"vote", decode_vote},
+        {"match", decode_match}, {"redux", decode_reduction},    {"trap", decode_trap},    {"activemask", refuse_active_mask},
+        {"brkpt", decode_trap},  {"mma", decode_tensor_product},
     };
 }
 

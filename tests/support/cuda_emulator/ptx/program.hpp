@@ -28,8 +28,8 @@ using Handler = void (*)(Machine&, const Instruction&);
 
 struct Instruction {
     Handler run = nullptr;
-    std::array<Slot, 6> slots{};  // results first
-    Slot guard = no_slot;         // a predicate: whether it runs
+    std::array<Slot, 14> slots{};  // results first; products of tensor cores have most
+    Slot guard = no_slot;          // a predicate: whether it runs
     bool guard_negated = false;
     std::uint8_t flags = 0;   // the family's own
     std::uint32_t extra = 0;  // the family's own: a branch target, a number of elements
