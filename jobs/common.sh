@@ -11,6 +11,7 @@ site_container=${SILOSUM_CONTAINER:-}    # an Apptainer image that has silosum i
 site_launcher=${SILOSUM_LAUNCHER:-srun}  # srun or mpirun
 site_mpi=${SILOSUM_MPI:-pmix}            # how srun and MPI meet; `srun --mpi=list` shows what the site has
 site_stage=${SILOSUM_STAGE:-}            # a folder on every node's own disk, through which shards are read
+site_end_wait=${SILOSUM_END_WAIT:-60}    # seconds a launcher may take to end after its run has
 
 say() { printf '== %s\n' "$*"; }
 fail() {
@@ -102,22 +103,48 @@ start_ranks() {
 
 newest_checkpoint() { compgen -G "$run_dir/checkpoints/round-*/manifest.json" | sort | tail -n 1 || true; }
 
-# The ranks finish their round, save, and end with 75.
-pass_on() {
+# The ranks will be told to finish their round, save, and end with 75.
+remember_signal() {
     signal=$1
-    is_interrupted=yes
     say "SIG$signal: ranks are told to save and stop"
-    if [[ -n $ranks ]]; then kill -USR1 "$ranks" 2> /dev/null || true; fi # they may have ended by themselves meanwhile
 }
 
-# Sets `code` to what the launcher ends with. A signal ends only the waiting.
+# Changes when a run writes how it ended, whatever the clocks of the nodes say.
+end_of_run() { stat --format '%i %y' "$run_dir/summary.json" 2> /dev/null || true; }
+
+# The code of the ranks, by what the run has written.
+code_of_end() {
+    if grep --quiet '"stop_reason": "signal' "$run_dir/summary.json"; then
+        echo 75
+    elif grep --quiet '"lost": \[$' "$run_dir/summary.json"; then
+        echo 5
+    else
+        echo 0
+    fi
+}
+
+# Sets `code` to what the ranks end with. They are told of a signal every five seconds, and not in the first two: a launcher that is about to
+# start them passes nothing on, or ends by it.
+# One that stays though the run is over is ended: srun and mpirun have both been seen to lock themselves up.
 wait_for_ranks() {
-    while true; do
-        is_interrupted=no
-        code=0
-        wait "$ranks" || code=$?
-        if [[ $is_interrupted == no ]]; then break; fi
+    local before=$1 told=$((SECONDS - 3)) over=""
+    while kill -0 "$ranks" 2> /dev/null; do
+        if [[ -n $signal ]] && ((SECONDS >= told + 5)); then
+            kill -USR1 "$ranks" 2> /dev/null || true # they may have ended by themselves meanwhile
+            told=$SECONDS
+        fi
+        if [[ -z $over && $(end_of_run) != "$before" ]]; then over=$SECONDS; fi
+        if [[ -n $over ]] && ((SECONDS >= over + site_end_wait)); then
+            say "the run is over, but $site_launcher does not end: it is killed"
+            kill -KILL "$ranks" 2> /dev/null || true
+        fi
+        sleep 0.5 &
+        wait $! || true # a signal ends the waiting
     done
+    code=0
+    wait "$ranks" || code=$?
+    if ((code < 0)); then code=143; fi # bash 5.2 forgets that a child was ended by a signal which it traps itself
+    if ((code > 128)) && [[ -n $over ]]; then code=$(code_of_end); fi
 }
 
 # The same job again, in the queue: it goes on from the last checkpoint.
@@ -129,16 +156,16 @@ requeue() {
 # train CONFIG [--section.key value ...]: the whole of a job.
 train() {
     signal="" ranks=""
-    trap 'pass_on USR1' USR1
-    trap 'pass_on TERM' TERM
+    trap 'remember_signal USR1' USR1
+    trap 'remember_signal TERM' TERM
     find_program
     read_arguments "$@"
     say "job $SLURM_JOB_ID, restart ${SLURM_RESTART_COUNT:-0}, on ${SLURM_JOB_NODELIST:-?}: $site_launcher ${program[*]} train $config ${flags[*]}"
-    local before
+    local before end_before
     before=$(newest_checkpoint)
+    end_before=$(end_of_run)
     start_ranks
-    if [[ -n $signal ]]; then pass_on "$signal"; fi # it came before there were any
-    wait_for_ranks
+    wait_for_ranks "$end_before"
     case $code in
         0) say "done" ;;
         5) say "done, without the silos of ranks that died: see $run_dir/summary.json" ;;

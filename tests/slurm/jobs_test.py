@@ -188,6 +188,37 @@ class Stops(cluster.SlurmTest):
         self.assertIn("give the job more time", self.output(job))
         self.assertNotIn("goes back into the queue", self.output(job))
 
+    def test_a_signal_that_the_launcher_forgets_is_sent_again(self):
+        """As where it is about to start the ranks."""
+        program = self.write_config("#!/bin/sh\ntrap 'echo told; told=$told.' USR1\ntouch started\nuntil [ \"$told\" = .. ]; do sleep 0.1; done\nexit 75\n", "deaf")
+        program.chmod(0o755)
+        job = self.submit(TRAIN, harness.PENGUINS, env={"SILOSUM": program})
+        harness.wait_until((self.folder / "started").exists, 60, "the ranks")
+        self.cluster.run("scancel", "--signal", "USR1", "--batch", job)
+        self.assertEqual(self.wait(job), [("FAILED", 75)], self.output(job))
+        self.assertEqual(self.output(job).count("told\n"), 2, self.output(job))
+
+    def test_a_launcher_that_stays_after_its_run_is_ended(self):
+        """A stand-in, for the real ones lock themselves up once in hundreds of times. The job ends as the run did."""
+        stand_in = self.folder / "bin" / "srun"
+        stand_in.parent.mkdir()
+        real = shutil.which("srun")
+        stand_in.write_text(f'#!/bin/sh\ntrap "kill -USR1 \\$!" USR1\n{real} "$@" &\nwait $! || wait $!\nwhile :; do sleep 0.1; done\n')
+        stand_in.chmod(0o755)
+        env = {"PATH": f"{stand_in.parent}:{os.environ['PATH']}", "SILOSUM_END_WAIT": "1"}
+        self.assertIn("the run is over, but srun does not end", self.finish(self.submit("--ntasks", "2", TRAIN, harness.PENGUINS, env=env)))
+        self.check_uninterrupted()
+        job = self.submit("--ntasks", "2", TRAIN, harness.PENGUINS, *ENDLESS, "--run.dir", "runs/warned", env=env)
+        self.wait_for_rounds(15, "warned", job)
+        self.cluster.run("scancel", "--signal", "USR1", "--batch", job)
+        harness.wait_until(lambda: "restart 1" in self.output(job), 60, "the second start")
+        self.assertIn("ranks ended with code 75", self.output(job))
+        self.wait_for_rounds(self.rounds("warned") + 15, "warned", job)
+        self.cluster.run("scancel", job)
+        self.wait(job)  # the stand-in ends at once, the ranks save
+        harness.wait_until(lambda: self.summary("runs/warned")["stop_reason"] == "signal 15", 20, "the end of the ranks")
+        self.check_uninterrupted("warned")
+
     def test_a_job_goes_on_where_a_node_is_lost(self):
         if os.geteuid() != 0:
             self.skipTest("a node cannot be killed without namespaces")
