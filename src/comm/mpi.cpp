@@ -84,7 +84,7 @@ Session::~Session() {
 }
 
 int Session::end(int code) const {
-    if (!watch_ || !watch_->has_dead() || can_finalize_after_death()) return code;
+    if (!watch_ || !watch_->has_dead()) return code;
     watch_->leave();
     std::fflush(nullptr);
     _exit(code);

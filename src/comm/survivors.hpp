@@ -22,7 +22,4 @@ namespace silosum {
 /// them before. Collective over them; returns when all are there. The ranks that have died need not be known to be dead.
 [[nodiscard]] MPI_Comm survivors_of(MPI_Comm all, const std::vector<int>& living);
 
-/// Whether MPI_Finalize returns after a death.
-[[nodiscard]] bool can_finalize_after_death();
-
 }  // namespace silosum

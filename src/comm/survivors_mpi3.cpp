@@ -29,9 +29,4 @@ MPI_Comm survivors_of(MPI_Comm all, const std::vector<int>& living) {
     return survivors;
 }
 
-// Open MPI 4.1.4 under --enable-recovery: it hangs in two runs of three on a busy machine, though never on an idle one.
-bool can_finalize_after_death() {
-    return false;
-}
-
 }  // namespace silosum

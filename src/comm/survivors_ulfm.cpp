@@ -27,8 +27,4 @@ MPI_Comm survivors_of(MPI_Comm all, const std::vector<int>& /*living*/) {
     return survivors;
 }
 
-bool can_finalize_after_death() {
-    return true;
-}
-
 }  // namespace silosum
