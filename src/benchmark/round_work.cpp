@@ -80,20 +80,36 @@ private:
     // The pipeline: a message, or two signals, between any two ranks in every step.
     void words() {
         const double steps = static_cast<double>(chunks_.steps());
-        const double others = shape_.ranks - 1;
-        at("wire", Kind::message) += ranks_ * steps * (by_messages() + 2 * (others - by_messages()));
-        at("wire", Kind::message_bytes) += ranks_ * bytes_ * by_messages() / shape_.ranks;
-        if (shape_.machines > 1) at("idle", Kind::link_bytes) += ranks_ * bytes_ * (shape_.ranks - ranks_) / shape_.ranks;
-        if (!shape_.is_secure && has_several()) at("wire", Kind::move) += ranks_ * bytes_ * (others - by_messages()) / shape_.ranks;
-        if (shape_.is_secure) at("wire", Kind::add_up) += ranks_ * bytes_;
+        const double machines = shape_.machines;
+        double messages = by_messages();  // of a rank in a step, as the next two
+        double shared = shape_.ranks - 1 - messages;
+        double parts = shape_.ranks;  // that an owner adds up
+        double by_link = ranks_ * bytes_ * (shape_.ranks - ranks_) / shape_.ranks;
+        if (shape_.scheme == Scheme::two_level) {
+            messages = machines - 1;
+            shared = ranks_ - 1;
+            parts = ranks_ * machines + machines;  // its ranks' words of all coordinates, then the machines' of its slices
+            by_link = bytes_ * (machines - 1) / machines;
+        } else if (shape_.scheme == Scheme::ring) {
+            messages = share_of_others() > 0 ? 1 : 0;
+            shared = 0;
+            parts = 2 * shape_.ranks * share_of_others();
+            by_link = machines > 1 ? bytes_ * share_of_others() : 0;
+            if (machines > 1) at("idle", Kind::link_hop) += shape_.ranks - 1;
+        }
+        at("wire", Kind::message) += ranks_ * steps * (messages + 2 * shared);
+        const double sent = shape_.scheme == Scheme::slices ? messages / shape_.ranks
+                            : shape_.scheme == Scheme::ring ? share_of_others()
+                                                            : (machines - 1) / machines / ranks_;
+        at("wire", Kind::message_bytes) += ranks_ * bytes_ * sent;
+        if (machines > 1) at("idle", Kind::link_bytes) += by_link;
+        if (!shape_.is_secure && has_several()) at("wire", Kind::move) += ranks_ * bytes_ * shared / shape_.ranks;
+        at(shape_.is_secure ? "wire" : "decode", Kind::add_up) += parts * bytes_ * slice_;
         meet("wire", shape_.is_secure ? 2 : 1);
     }
 
-    // Each machine decodes its slices: the parts of all ranks, of a share of the coordinates.
-    void decode() {
-        if (!shape_.is_secure) at("decode", Kind::add_up) += shape_.ranks * bytes_ * slice_;
-        at("decode", Kind::decode) += coordinates_ * slice_;
-    }
+    // Each machine decodes its slices: a share of the coordinates.
+    void decode() { at("decode", Kind::decode) += coordinates_ * slice_; }
 
     void publish() {
         const double bytes = 4 * coordinates_;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,13 @@ struct KindRow {
 /// Amounts by kind, of one machine.
 using Work = std::array<double, kinds>;
 
+/// How words get from silos to the slices of their sum. The first is what this program does; the others are there to be compared with it.
+enum class Scheme {
+    slices,     // every rank gives every owner its part; ranks of a machine in shared memory
+    two_level,  // ranks of a machine add up their words first, machines exchange sums
+    ring,       // every rank adds its part to what the one before it gives, slice after slice
+};
+
 /// A round, and what it runs on.
 struct RoundShape {
     std::size_t parameters = 0;
@@ -64,6 +72,8 @@ struct RoundShape {
     bool wants_tags = false;
     bool shares_memory = true;  // ranks of a machine
     std::uint64_t chunk_kib = 2048;
+    Scheme scheme = Scheme::slices;
+    std::optional<double> orphans{};  // masks of leavers that are left on the sum; without: as many as are to be expected
 
     [[nodiscard]] double ranks_a_machine() const { return static_cast<double>(ranks) / machines; }
     /// Cores of a machine that ranks can use at once.

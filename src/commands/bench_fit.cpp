@@ -45,6 +45,8 @@ const std::vector<Setting> settings{
     {"secure", middle, 8, 0},
     {"secure", 1, 8, 0},
     {"secure", middle, 8, 0, 64},
+    {"secure", middle, 0, 1},
+    {"secure", 1, 0, 1},
     {"secure", middle, 8, 0, 32, "messages"},
     {"secure", middle, 32, 0, 32, "auto", "harary", 0.1},
     {"secure", small, 32, 0, 32, "auto", "complete", 0.25},
@@ -112,10 +114,12 @@ private:
         const auto cores = static_cast<int>(std::lround(std::ceil(load.cores() / machines)));
         if (leads()) fmt::print("{}\n", placement_);
         for (const auto& setting : settings) {
-            if (some.size() == 1 && std::string(setting.transport) == "messages") continue;
             const auto full = benchmark_setting(setting, some.size(), largest_bytes_, rules_.most_repetitions);
+            const bool is_secure = std::string(setting.exchange) == "secure";
+            if (is_secure && full.silos < 3) continue;
+            if (some.size() == 1 && std::string(setting.transport) == "messages") continue;
             const auto lines = race(some, load, {setting.exchange}, {setting.ring_bits}, full, rules_);
-            keep(lines.back(), shape_of(full, setting.ring_bits, std::string(setting.exchange) == "secure", some.size(), machines, cores));
+            keep(lines.back(), shape_of(full, setting.ring_bits, is_secure, some.size(), machines, cores));
         }
     }
 
