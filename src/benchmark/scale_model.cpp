@@ -107,7 +107,8 @@ std::vector<HeldOut> ScaleModel::hold_out(const std::vector<MeasuredRound>& roun
     if (fewer.size() < 3) return held_out;
     const ScaleModel model = fit(fewer);
     for (const auto& round : rounds) {
-        if (round.shape.ranks == most) held_out.push_back({round.name, round.seconds, model.predict(round.shape).total.value});
+        if (round.shape.ranks == most && model.problem_with(round.shape).empty())
+            held_out.push_back({round.name, round.seconds, model.predict(round.shape).total.value});
     }
     return held_out;
 }
@@ -127,22 +128,25 @@ std::map<std::string, double> ScaleModel::beyond(const RoundShape& shape) const 
     return factors;
 }
 
-void ScaleModel::require_measured(const RoundShape& shape) const {
+std::string ScaleModel::problem_with(const RoundShape& shape) const {
     for (const auto& [phase, work] : work_of(shape)) {
         for (const auto& row : kind_list()) {
             if (work[static_cast<std::size_t>(row.kind)] == 0 || has_measured(row.kind)) continue;
-            const bool is_link = row.kind == Kind::link_bytes || row.kind == Kind::link_hop;
-            require(!is_link,
+            if (row.kind == Kind::link_bytes || row.kind == Kind::link_hop) {
+                return fmt::format(
                     "{} machines: the fit was made on one, and knows no link between machines; say what it is, as in --link 12.5G,2us",
                     shape.machines);
-            throw UsageError(
-                fmt::format("the fit has not measured {} ({}), which the phase {} of this round needs", row.name, row.help, phase));
+            }
+            return fmt::format("the fit has not measured {} ({}), which the phase {} of this round needs; make one on more ranks", row.name,
+                               row.help, phase);
         }
     }
+    return "";
 }
 
 Prediction ScaleModel::predict(const RoundShape& shape) const {
-    require_measured(shape);
+    const std::string problem = problem_with(shape);
+    require(problem.empty(), "{}", problem);
     Prediction prediction;
     prediction.beyond = beyond(shape);
     double doublings = 0;

@@ -54,7 +54,8 @@ public:
     /// Every phase of every round is a row, weighed by one over the time of its round: relative errors of rounds count, not of phases.
     /// What no phase has of a round's time is its idle time. UsageError where there are too few rounds.
     [[nodiscard]] static ScaleModel fit(const std::vector<MeasuredRound>& rounds);
-    /// Fitted to the rounds of fewer ranks than the most, and compared with those of the most: empty where there are no fewer ranks.
+    /// Fitted to the rounds of fewer ranks than the most, and compared with those of the most: without
+    /// rounds of a kind of work that fewer ranks do not have.
     [[nodiscard]] static std::vector<HeldOut> hold_out(const std::vector<MeasuredRound>& rounds);
 
     /// UsageError where a kind of work was not measured, such as a link between machines.
@@ -63,8 +64,8 @@ public:
     [[nodiscard]] double seconds_of(Kind kind) const { return rates_[static_cast<std::size_t>(kind)]; }
     [[nodiscard]] Interval rate(Kind kind) const;
     [[nodiscard]] bool has_measured(Kind kind) const { return is_measured_[static_cast<std::size_t>(kind)]; }
-    /// Throws what predict() throws.
-    void require_measured(const RoundShape& shape) const;
+    /// Which kind of work of the round was not measured, and what to do; "" where all were.
+    [[nodiscard]] std::string problem_with(const RoundShape& shape) const;
 
     /// The same model with a link between machines as given.
     [[nodiscard]] ScaleModel with_link(const Link& link) const;

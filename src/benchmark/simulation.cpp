@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/error.hpp"
 #include "base/random.hpp"
 #include "comm/slices.hpp"
 #include "privacy/mask_graph.hpp"
@@ -269,7 +270,8 @@ private:
 }  // namespace
 
 SimulatedRound simulate_round(const ScaleModel& model, const SimulationSetting& setting, std::uint32_t round) {
-    model.require_measured(setting.shape);
+    const std::string problem = model.problem_with(setting.shape);
+    require(problem.empty(), "{}", problem);
     return SimulatedFederation(model, setting, round).play();
 }
 

@@ -219,7 +219,8 @@ struct Command {
             "csv", po::value(&csv), "file for the lines as a table")(
             "fit", po::value(&fit),
             "file for the rates of this machine, which `silosum plan --fit` reads; times rounds of its own choice on 1, 2, 4, ... ranks, "
-            "their longest vector of the largest of --sizes")("help", "this text");
+            "their longest vector of the largest of --sizes")("disturbed", "with --fit: fit rounds that are not valid, too")("help",
+                                                                                                                             "this text");
     }
 
     [[nodiscard]] Sweep sweep(int ranks, bool chose_exchanges) const {
@@ -268,7 +269,7 @@ private:
     }
 };
 
-int bench(const Communicator& world, const Command& command, bool chose_exchanges, bool with_phases) {
+int bench(const Communicator& world, const Command& command, bool chose_exchanges, bool with_phases, bool with_disturbed) {
     BenchmarkSetting setting{.cipher = command.cipher,
                              .integrity = command.integrity,
                              .transport = command.transport,
@@ -283,7 +284,7 @@ int bench(const Communicator& world, const Command& command, bool chose_exchange
     });
     if (!sweep) sweep = command.sweep(world.size(), chose_exchanges);
     if (!command.fit.empty()) {
-        return bench_fit(world, command.fit, command.rules, sizeof(float) * *std::ranges::max_element(sweep->parameters));
+        return bench_fit(world, command.fit, command.rules, sizeof(float) * *std::ranges::max_element(sweep->parameters), with_disturbed);
     }
     Bench bench(world, *sweep, setting, command.rules, with_phases);
     bench.run();
@@ -307,7 +308,7 @@ int run_bench(const std::vector<std::string>& arguments) {
         return static_cast<int>(ExitCode::done);
     }
     return in_mpi_job(launch_of_this_process(), [&](const Communicator& world) {
-        return bench(world, command, !given["exchange"].defaulted(), given.contains("phases"));
+        return bench(world, command, !given["exchange"].defaulted(), given.contains("phases"), given.contains("disturbed"));
     });
 }
 

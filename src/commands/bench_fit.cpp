@@ -74,8 +74,8 @@ std::vector<int> rank_counts(int most) {
 
 class Fitting {
 public:
-    Fitting(const Communicator& world, const RaceRules& rules, std::uint64_t largest_bytes)
-        : world_(world), rules_(rules), largest_bytes_(largest_bytes) {}
+    Fitting(const Communicator& world, const RaceRules& rules, std::uint64_t largest_bytes, bool with_disturbed)
+        : world_(world), rules_(rules), largest_bytes_(largest_bytes), with_disturbed_(with_disturbed) {}
 
     void measure() {
         for (const int ranks : rank_counts(world_.size())) {
@@ -88,6 +88,9 @@ public:
 
     /// Of rank 0.
     [[nodiscard]] nlohmann::json result() const {
+        require(rounds_.size() >= 3,
+                "--fit: only {} of {} rounds are valid; try again when nobody else uses the machine, or give --disturbed", rounds_.size(),
+                lines_.size());
         ScaleModel model = ScaleModel::fit(rounds_);
         const auto held_out = ScaleModel::hold_out(rounds_);
         model.set_doubling(held_out.empty() ? model.spread() : root_mean_square(held_out));
@@ -95,6 +98,7 @@ public:
         nlohmann::json json = model.to_json();
         json["instructions"] = kernels::to_string(kernels::best_isa());
         json["placement"] = placement_;
+        json["with_disturbed"] = with_disturbed_;
         json["lines"] = lines_;
         json["held_out"] = nlohmann::json::array();
         for (const auto& round : held_out) {
@@ -134,8 +138,8 @@ private:
             fmt::print("  {:<74}{:>11.3f} ms{}{}\n", name, 1e3 * line.median_s, line.note.empty() ? "" : "  ", line.note);
             std::fflush(stdout);
         }
-        // A line that others disturbed says nothing of this machine.
-        if (line.is_valid) rounds_.push_back({name, shape, line.median_s, line.phases});
+        // A line that others disturbed says little of this machine.
+        if (line.repetitions > 0 && (line.is_valid || with_disturbed_)) rounds_.push_back({name, shape, line.median_s, line.phases});
     }
 
     static void print(const ScaleModel& model, const std::vector<HeldOut>& held_out) {
@@ -158,6 +162,7 @@ private:
     const Communicator& world_;
     RaceRules rules_;
     std::uint64_t largest_bytes_;
+    bool with_disturbed_;
     std::string placement_;
     std::vector<MeasuredRound> rounds_;
     nlohmann::json lines_ = nlohmann::json::array();
@@ -165,8 +170,9 @@ private:
 
 }  // namespace
 
-int bench_fit(const Communicator& world, const std::string& file, const RaceRules& rules, std::uint64_t largest_bytes) {
-    Fitting fitting(world, rules, largest_bytes);
+int bench_fit(const Communicator& world, const std::string& file, const RaceRules& rules, std::uint64_t largest_bytes,
+              bool with_disturbed) {
+    Fitting fitting(world, rules, largest_bytes, with_disturbed);
     fitting.measure();
     succeed_on_first(world, [&] { write_file_atomically(file, fitting.result().dump(1) + "\n"); });
     return static_cast<int>(ExitCode::done);
