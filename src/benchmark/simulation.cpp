@@ -161,11 +161,12 @@ private:
 
     // Who is gone before it enters, which masks that leaves on the sum, and whether enough shares are left to take them off.
     void leave() {
+        const std::uint32_t first_stays = setting_.dropouts > 0 ? 0 : shape_.leavers;
         shape_.leavers = 0;
         if (!shape_.is_secure) return;
         const Random random(setting_.seed, Purpose::selection, 2, round_);
         for (std::uint32_t silo = 0; silo < shape_.silos; ++silo) {
-            is_gone_[silo] = random.uniform(silo) < setting_.dropouts;
+            is_gone_[silo] = silo < first_stays || random.uniform(silo) < setting_.dropouts;
             if (is_gone_[silo]) ++shape_.leavers;
         }
         result_.leavers = shape_.leavers;

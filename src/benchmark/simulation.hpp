@@ -11,7 +11,7 @@
 namespace silosum {
 
 struct SimulationSetting {
-    RoundShape shape;       // leavers are drawn; those in it do not count
+    RoundShape shape;       // its leavers are its first silos, as in `silosum bench`, where dropouts are 0
     double dropouts = 0;    // probability that a silo leaves before it enters the sum
     double train_s = 0;     // mean time that a silo trains, alone on its core
     double straggling = 0;  // standard deviation of the logarithm of that time

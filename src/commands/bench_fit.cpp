@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "benchmark/scale_model.hpp"
+#include "benchmark/simulation.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
 #include "comm/nodes.hpp"
@@ -94,17 +95,20 @@ public:
         ScaleModel model = ScaleModel::fit(rounds_);
         const auto held_out = ScaleModel::hold_out(rounds_);
         model.set_doubling(held_out.empty() ? model.spread() : root_mean_square(held_out));
-        print(model, held_out);
+        std::vector<HeldOut> played;
+        for (const auto& round : rounds_) {
+            played.push_back({round.name, round.seconds, simulate_round(model, {.shape = round.shape}, 1).sum_s});
+        }
+        print_rates(model);
+        print("rounds of the most ranks, foretold from those of fewer", held_out);
+        print("all rounds, played through with the rates of all", played);
         nlohmann::json json = model.to_json();
         json["instructions"] = kernels::to_string(kernels::best_isa());
         json["placement"] = placement_;
         json["with_disturbed"] = with_disturbed_;
         json["lines"] = lines_;
-        json["held_out"] = nlohmann::json::array();
-        for (const auto& round : held_out) {
-            json["held_out"].push_back(
-                {{"round", round.name}, {"measured_s", round.measured}, {"predicted_s", round.predicted}, {"error", round.error()}});
-        }
+        json["held_out"] = json_of(held_out);
+        json["simulated"] = json_of(played);
         return json;
     }
 
@@ -142,7 +146,16 @@ private:
         if (line.repetitions > 0 && (line.is_valid || with_disturbed_)) rounds_.push_back({name, shape, line.median_s, line.phases});
     }
 
-    static void print(const ScaleModel& model, const std::vector<HeldOut>& held_out) {
+    static nlohmann::json json_of(const std::vector<HeldOut>& rounds) {
+        nlohmann::json json = nlohmann::json::array();
+        for (const auto& round : rounds) {
+            json.push_back(
+                {{"round", round.name}, {"measured_s", round.measured}, {"foretold_s", round.predicted}, {"error", round.error()}});
+        }
+        return json;
+    }
+
+    static void print_rates(const ScaleModel& model) {
         fmt::print("\n{:<16}{:>14}{:>14}{:>14}\n", "rate", "ns", "low", "high");
         for (const auto& row : kind_list()) {
             if (!model.has_measured(row.kind)) continue;
@@ -151,9 +164,12 @@ private:
                        row.unit, row.help);
         }
         fmt::print("\nrounds lie within {:.1f} % of the fit (root of the mean square)\n", 100 * model.spread());
-        if (held_out.empty()) return fmt::print("no rounds of fewer ranks: nothing was foretold\n");
-        fmt::print("rounds of the most ranks, foretold from those of fewer:\n");
-        for (const auto& round : held_out) {
+    }
+
+    static void print(const std::string& title, const std::vector<HeldOut>& rounds) {
+        if (rounds.empty()) return fmt::print("\n{}: none\n", title);
+        fmt::print("\n{}: {:.1f} % (root of the mean square)\n", title, 100 * root_mean_square(rounds));
+        for (const auto& round : rounds) {
             fmt::print("  {:<74}{:>11.3f} ms, foretold {:>11.3f} ms: {:+.1f} %\n", round.name, 1e3 * round.measured, 1e3 * round.predicted,
                        100 * round.error());
         }

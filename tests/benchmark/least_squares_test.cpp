@@ -62,6 +62,14 @@ TEST(LeastSquares, NothingIsNegativeAndNothingCanBeMoved) {
     }
 }
 
+// The last column explains most alone, and enters first; the others explain more together, and it would become negative.
+TEST(LeastSquares, WhatCameFirstMayLeave) {
+    const auto fit = fit_non_negative({{1, 0, 1}, {0, 1, 1}, {0, 0, 0.2}}, {1, 1, -0.5});
+    EXPECT_NEAR(fit.values[0], 1, 1e-12);
+    EXPECT_NEAR(fit.values[1], 1, 1e-12);
+    EXPECT_EQ(fit.values[2], 0);
+}
+
 TEST(LeastSquares, AColumnOfZerosIsZero) {
     const auto fit = fit_non_negative({{1, 0}, {2, 0}}, {3, 6});
     EXPECT_NEAR(fit.values[0], 3, 1e-12);

@@ -146,6 +146,14 @@ TEST(Simulation, LeaversCostTimeAndTooManyTheSum) {
     EXPECT_GT(some.sum_s, 0.5 * all);
     setting.dropouts = 0.45;
     EXPECT_THAT(simulate_round(model, setting, 1).refusal, HasSubstr("needed"));
+    // In a complete graph everybody has shares of everybody: 14 of 20 must stay.
+    setting.shape = planted_shape(4, 20, 1000, true);
+    setting.dropouts = 0;
+    setting.shape.leavers = 6;
+    EXPECT_EQ(simulate_round(model, setting, 1).refusal, "");
+    EXPECT_NEAR(simulate_round(model, setting, 1).sum_s, model.predict(setting.shape).total.value, 1e-3);
+    setting.shape.leavers = 7;
+    EXPECT_THAT(simulate_round(model, setting, 1).refusal, HasSubstr("13 of 20 silos are left, 14 are needed"));
 }
 
 // Links carry one message after the other: words cannot arrive sooner than their bytes over its rate.
