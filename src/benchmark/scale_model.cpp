@@ -32,9 +32,10 @@ std::map<std::string, double> scales_of(const RoundShape& shape) {
             {"machines", shape.machines}};
 }
 
-// Two standard deviations either way; no time is below zero.
+// Two standard deviations more, or as many times less: far from what was measured nothing is known but the order of magnitude.
 Interval interval(double value, double deviation) {
-    return {value, std::max(0.0, value - 2 * deviation), value + 2 * deviation};
+    const double most = value + 2 * deviation;
+    return {value, most > 0 ? value * value / most : 0, most};
 }
 
 double quadratic(const std::vector<std::vector<double>>& covariance, const Work& x) {
