@@ -147,7 +147,7 @@ private:
 
     void agree() {
         const double threshold = shape_.plan.threshold;
-        const double quorum = std::max<double>(threshold, (shape_.silos + shape_.plan.corrupt) / 2 + 1);
+        const std::uint32_t quorum = std::max(shape_.plan.threshold, (shape_.silos + shape_.plan.corrupt) / 2 + 1);
         at("agree", Kind::signature) += ranks_ * (quorum + shape_.members()) + members_;
         at("agree", Kind::agreement) += ranks_ * (orphans() + shape_.leavers);
         // Lagrange: two products for each other share, an inverse of some 90, and one for each number of the secret.
