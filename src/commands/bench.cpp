@@ -219,8 +219,8 @@ struct Command {
             "csv", po::value(&csv), "file for the lines as a table")(
             "fit", po::value(&fit),
             "file for the rates of this machine, which `silosum plan --fit` reads; times rounds of its own choice on 1, 2, 4, ... ranks, "
-            "their longest vector of the largest of --sizes")("disturbed", "with --fit: fit rounds that are not valid, too")("help",
-                                                                                                                             "this text");
+            "their longest vector of the largest of --sizes")("disturbed", "with --fit: take the CPU time of rounds that are not valid")(
+            "help", "this text");
     }
 
     [[nodiscard]] Sweep sweep(int ranks, bool chose_exchanges) const {

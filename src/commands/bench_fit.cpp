@@ -142,8 +142,14 @@ private:
             fmt::print("  {:<74}{:>11.3f} ms{}{}\n", name, 1e3 * line.median_s, line.note.empty() ? "" : "  ", line.note);
             std::fflush(stdout);
         }
-        // A line that others disturbed says little of this machine.
-        if (line.repetitions > 0 && (line.is_valid || with_disturbed_)) rounds_.push_back({name, shape, line.median_s, line.phases});
+        if (line.repetitions == 0 || (!line.is_valid && !with_disturbed_)) return;
+        // Others take wall time from a line, but hardly any of its CPU time.
+        double seconds = line.median_s;
+        if (!line.is_valid) {
+            seconds = 0;
+            for (const auto& [phase, time] : line.phases) seconds += time;
+        }
+        rounds_.push_back({name, shape, seconds, line.phases});
     }
 
     static nlohmann::json json_of(const std::vector<HeldOut>& rounds) {

@@ -10,7 +10,7 @@ namespace silosum {
 
 /// Collective over the job. Times a fixed list of rounds on 1, 2, 4, ... and all ranks, fits the rates to them, says how well the rounds of
 /// most ranks are foretold by those of fewer, and writes the fit (docs/formats.md). largest_bytes: of the longest vector.
-/// with_disturbed: fit rounds that are not valid, too. UsageError where too few are left.
+/// with_disturbed: rounds that are not valid count by their CPU time. UsageError where too few are left.
 int bench_fit(const Communicator& world, const std::string& file, const RaceRules& rules, std::uint64_t largest_bytes, bool with_disturbed);
 
 }  // namespace silosum
