@@ -226,6 +226,23 @@ std::map<std::string, Work> work_of(const RoundShape& shape) {
     return Counter(shape).all();
 }
 
+bool is_of_silos(const std::string& phase, Kind kind) {
+    switch (kind) {
+        case Kind::encode:
+        case Kind::encode_more:
+        case Kind::tag:
+        case Kind::look:
+            return true;
+        case Kind::stream:
+            return phase == "mask";
+        case Kind::agreement:
+        case Kind::product:
+            return phase == "keys";
+        default:
+            return false;
+    }
+}
+
 std::map<std::string, double> memory_of(const RoundShape& shape) {
     const Slices slices(shape.parameters, shape.ranks);
     const Chunks chunks(slices, shape.chunk_kib * 1024, shape.word());

@@ -94,6 +94,9 @@ struct RoundShape {
 /// By phase, under the names of the phase clock, with what no processor does under "idle": of the mean machine, all its ranks together.
 [[nodiscard]] std::map<std::string, Work> work_of(const RoundShape& shape);
 
+/// Whether the work is done by a rank for each of its silos, so that the rank with most silos has most of it.
+[[nodiscard]] bool is_of_silos(const std::string& phase, Kind kind);
+
 /// Bytes that a rank holds at most, by what they are for. Without MPI, the program and training.
 [[nodiscard]] std::map<std::string, double> memory_of(const RoundShape& shape);
 

@@ -13,14 +13,14 @@ namespace {
 
 // Seconds of a phase for a rate of 1, kind by kind.
 Work shares_of(const Work& work, const std::string& phase, const RoundShape& shape) {
-    static const std::array<const char*, 4> of_silos{"encode", "tag", "mask", "keys"};
     // Where no rank shares its core, all wait for the one with most silos.
-    const bool is_of_silos = std::ranges::find(of_silos, phase) != of_silos.end() && shape.ranks_a_machine() <= shape.cores;
-    const double uneven = is_of_silos ? static_cast<double>(shape.silos_of_busiest()) * shape.ranks / shape.silos : 1;
+    const bool has_cores = shape.ranks_a_machine() <= shape.cores;
+    const double uneven = has_cores ? static_cast<double>(shape.silos_of_busiest()) * shape.ranks / shape.silos : 1;
     Work shares{};
     for (const auto& row : kind_list()) {
         const auto kind = static_cast<std::size_t>(row.kind);
-        shares[kind] = work[kind] * (row.is_shared ? uneven / shape.cores_in_use() : 1);
+        const double most = is_of_silos(phase, row.kind) ? uneven : 1;
+        shares[kind] = work[kind] * (row.is_shared ? most / shape.cores_in_use() : 1);
     }
     return shares;
 }

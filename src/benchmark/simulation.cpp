@@ -217,12 +217,13 @@ private:
 
     // What ends where all ranks meet: a machine is done when its cores have done all, and not before the rank with most to do is.
     [[nodiscard]] double stage(const std::string& phase) const {
-        const bool is_of_silos = phase == "keys" || phase == "encode" || phase == "tag";
         const double even = seconds(phase);
-        if (!is_of_silos) return even;
+        double of_silos = 0;
+        for (const auto& row : kind_list()) of_silos += is_of_silos(phase, row.kind) ? seconds(phase, row.kind) : 0;
+        if (of_silos == 0) return even;
         const auto shares = shares_of_ranks();
-        const double alone = even * shape_.cores_in_use() / shape_.ranks_a_machine();  // of a rank that has a core to itself
-        return std::max(even, alone * *std::ranges::max_element(shares));
+        const double most = even + of_silos * (*std::ranges::max_element(shares) - 1);  // of the rank with most silos, times ranks
+        return std::max(even, most * shape_.cores_in_use() / shape_.ranks_a_machine());
     }
 
     double pipeline(bool streams) {

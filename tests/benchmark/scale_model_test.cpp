@@ -69,6 +69,25 @@ TEST(ScaleModel, MoreWorkTakesMoreTime) {
     }
 }
 
+// What a rank does for each of its silos waits for the rank with most; what it does for all silos is the same everywhere.
+TEST(ScaleModel, UnevenSilosCostWhatTheBusiestRankDoes) {
+    const auto model = ScaleModel::fit(rounds_on({1, 2, 4, 8}));
+    RoundShape shape = planted_shape(16, 16, 100000, true);
+    shape.cores = 16;
+    RoundShape uneven = shape;
+    uneven.silos = 17;
+    uneven.plan = plan_of_silos(17, {.graph = "complete", .corrupt = 0.05, .dropouts = 0.05});
+    RoundShape twice = shape;
+    twice.silos = 32;
+    twice.plan = uneven.plan;  // as many neighbours
+    const auto keys = [&](const RoundShape& of) { return model.predict(of).phases.at("keys").value; };
+    EXPECT_GT(keys(uneven), 1.5 * keys(shape));
+    EXPECT_LT(keys(uneven), keys(twice));
+    EXPECT_NEAR(model.predict(uneven).phases.at("encode").value, model.predict(twice).phases.at("encode").value, 1e-9);
+    EXPECT_NEAR(simulate_round(model, {.shape = uneven}, 1).sum_s, model.predict(uneven).total.value,
+                0.1 * model.predict(uneven).total.value);
+}
+
 TEST(ScaleModel, ALinkThatWasNotMeasuredMustBeGiven) {
     const auto model = ScaleModel::fit(rounds_on({1, 2, 4, 8}));
     RoundShape shape = planted_shape(8, 8, 1 << 20, false);
