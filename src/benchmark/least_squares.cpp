@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
-
-#include "base/error.hpp"
 
 namespace silosum {
 
@@ -12,7 +9,7 @@ namespace {
 
 using Matrix = std::vector<std::vector<double>>;
 
-// By Gauss and Jordan with the largest pivot; a column that others explain gives a zero pivot, and 0.
+// By Gauss and Jordan with the largest pivot. Empty where a column is explained by others, but for rounding.
 Matrix inverse(Matrix a) {
     const std::size_t n = a.size();
     Matrix result(n, std::vector<double>(n, 0));
@@ -20,7 +17,7 @@ Matrix inverse(Matrix a) {
     for (std::size_t column = 0; column < n; ++column) {
         std::size_t pivot = column;
         for (std::size_t i = column + 1; i < n; ++i) pivot = std::abs(a[i][column]) > std::abs(a[pivot][column]) ? i : pivot;
-        require<RuntimeError>(std::abs(a[pivot][column]) > 1e-14, "the rows of a fit do not tell its {} values apart", n);
+        if (std::abs(a[pivot][column]) < 1e-11) return {};
         std::swap(a[pivot], a[column]);
         std::swap(result[pivot], result[column]);
         const double scale = 1 / a[column][column];
@@ -44,6 +41,7 @@ class ActiveSet {
 public:
     ActiveSet(const Matrix& rows, const std::vector<double>& wanted) : columns_(rows.empty() ? 0 : rows.front().size()) {
         scale_.assign(columns_, 0);
+        is_explained_.assign(columns_, false);
         for (const auto& row : rows) {
             for (std::size_t j = 0; j < columns_; ++j) scale_[j] += row[j] * row[j];
         }
@@ -65,6 +63,11 @@ public:
             const auto next = steepest();
             if (next == columns_) return;
             free_.push_back(next);
+            if (inverse(products_of_free()).empty()) {
+                is_explained_[next] = true;  // by those that are there: it stays 0
+                free_.pop_back();
+                continue;
+            }
             while (!move_to_best()) {
             }
         }
@@ -88,7 +91,7 @@ private:
         std::size_t best = columns_;
         double most = 1e-12 * largest_;
         for (std::size_t j = 0; j < columns_; ++j) {
-            if (std::ranges::find(free_, j) != free_.end()) continue;
+            if (is_explained_[j] || std::ranges::find(free_, j) != free_.end()) continue;
             double slope = right_[j];
             for (std::size_t k = 0; k < columns_; ++k) slope -= products_[j][k] * x_[k];
             if (slope > most) {
@@ -132,6 +135,7 @@ private:
 
     std::size_t columns_;
     std::vector<double> scale_;
+    std::vector<bool> is_explained_;
     Matrix products_;
     std::vector<double> right_;
     std::vector<double> x_;  // of scaled columns

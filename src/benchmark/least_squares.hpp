@@ -7,7 +7,7 @@
 namespace silosum {
 
 struct NonNegativeFit {
-    std::vector<double> values;                   // x >= 0 for which |rows x - wanted| is least; 0 where a column is all zero
+    std::vector<double> values;  // x >= 0 for which |rows x - wanted| is least; 0 where a column is all zero, or others explain it
     std::vector<std::vector<double>> covariance;  // of x, of independent errors alike for all rows; 0 for values at their bound
 };
 

@@ -77,6 +77,15 @@ TEST(LeastSquares, AColumnOfZerosIsZero) {
     EXPECT_EQ(fit.covariance[1][1], 0);
 }
 
+TEST(LeastSquares, OfTwoColumnsThatAreAlikeOneHasAll) {
+    Rows rows = random_rows(20, 3, 5);
+    for (auto& row : rows) row[2] = 3 * row[0];
+    const auto fit = fit_non_negative(rows, times(rows, {1, 2, 1}));
+    EXPECT_NEAR(fit.values[0] + 3 * fit.values[2], 4, 1e-9);
+    EXPECT_NEAR(fit.values[1], 2, 1e-9);
+    EXPECT_EQ(fit.values[0] * fit.values[2], 0);
+}
+
 TEST(LeastSquares, TheCovarianceOfOneColumnIsOneOverItsSquares) {
     EXPECT_NEAR(fit_non_negative({{3}, {4}}, {3, 4}).covariance[0][0], 1.0 / 25, 1e-12);
 }
