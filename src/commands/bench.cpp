@@ -14,6 +14,7 @@
 #include "benchmark/race.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
+#include "commands/bench_fit.hpp"
 #include "commands/mpi_job.hpp"
 #include "commands/output_file.hpp"
 #include "commands/verb_options.hpp"
@@ -189,7 +190,7 @@ private:
 };
 
 struct Command {
-    std::string exchanges, rings, sizes, silos, graphs, dropouts, cipher, integrity, transport, json, csv;
+    std::string exchanges, rings, sizes, silos, graphs, dropouts, cipher, integrity, transport, json, csv, fit;
     std::uint64_t chunk_kib = 0;
     RaceRules rules;
     po::options_description options{"Options"};
@@ -215,7 +216,11 @@ struct Command {
             "the most repetitions; fewer where all medians are known to 3 %")(
             "seconds", po::value(&rules.seconds)->default_value(rules.seconds), "about how long to repeat one setting")(
             "phases", "show the phases of our sums")("json", po::value(&json), "file for the lines as JSON")(
-            "csv", po::value(&csv), "file for the lines as a table")("help", "this text");
+            "csv", po::value(&csv), "file for the lines as a table")(
+            "fit", po::value(&fit),
+            "file for the rates of this machine, which `silosum plan --fit` reads; times rounds of its own choice on 1, 2, 4, ... ranks, "
+            "their longest vector of the largest of --sizes")("disturbed", "with --fit: take the CPU time of rounds that are not valid")(
+            "help", "this text");
     }
 
     [[nodiscard]] Sweep sweep(int ranks, bool chose_exchanges) const {
@@ -264,7 +269,7 @@ private:
     }
 };
 
-int bench(const Communicator& world, const Command& command, bool chose_exchanges, bool with_phases) {
+int bench(const Communicator& world, const Command& command, bool chose_exchanges, bool with_phases, bool with_disturbed) {
     BenchmarkSetting setting{.cipher = command.cipher,
                              .integrity = command.integrity,
                              .transport = command.transport,
@@ -272,12 +277,15 @@ int bench(const Communicator& world, const Command& command, bool chose_exchange
                              .most_rounds = command.rules.most_repetitions + 1};
     std::optional<Sweep> sweep;
     succeed_on_first(world, [&] {
-        for (const auto& file : {command.json, command.csv}) {
+        for (const auto& file : {command.json, command.csv, command.fit}) {
             if (!file.empty()) check_output(file, {});
         }
         sweep = command.sweep(world.size(), chose_exchanges);
     });
     if (!sweep) sweep = command.sweep(world.size(), chose_exchanges);
+    if (!command.fit.empty()) {
+        return bench_fit(world, command.fit, command.rules, sizeof(float) * *std::ranges::max_element(sweep->parameters), with_disturbed);
+    }
     Bench bench(world, *sweep, setting, command.rules, with_phases);
     bench.run();
     succeed_on_first(world, [&] {
@@ -300,7 +308,7 @@ int run_bench(const std::vector<std::string>& arguments) {
         return static_cast<int>(ExitCode::done);
     }
     return in_mpi_job(launch_of_this_process(), [&](const Communicator& world) {
-        return bench(world, command, !given["exchange"].defaulted(), given.contains("phases"));
+        return bench(world, command, !given["exchange"].defaulted(), given.contains("phases"), given.contains("disturbed"));
     });
 }
 

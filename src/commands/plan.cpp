@@ -9,6 +9,7 @@
 #include "base/process.hpp"
 #include "base/text.hpp"
 #include "comm/mpi.hpp"
+#include "commands/plan_scale.hpp"
 #include "config/assemble.hpp"
 #include "config/device_choice.hpp"
 #include "config/needs.hpp"
@@ -23,7 +24,8 @@ namespace silosum {
 namespace {
 
 constexpr const char* usage =
-    "usage: silosum plan CONFIG [--ranks N] [--section.key value ...]\n\n"
+    "usage: silosum plan CONFIG [--ranks N] [--fit FILE ...] [--section.key value ...]\n"
+    "       silosum plan --fit FILE --parameters N --ranks N ...    (silosum plan --fit FILE --help)\n\n"
     "Checks a configuration and its shards as `train` would and foretells memory and traffic; trains nothing.\n"
     "  --ranks N    ranks to plan for (default: local.ranks_per_silo for each silo)\n";
 
@@ -93,9 +95,30 @@ void check_gpus(const Memory& needed) {
             size_text(static_cast<double>(needed.total())), size_text(static_cast<double>(largest.memory_bytes)), largest.name);
 }
 
+// The round of a configuration as flags of plan_scale(); --silos among them wins over the shards.
+void add_exchange(std::vector<std::string>& flags, const ExchangeConfig& exchange, std::size_t parameters, int ranks, std::size_t silos) {
+    const bool has_silos = std::ranges::any_of(flags, [](const std::string& flag) { return flag.starts_with("--silos"); });
+    const auto add = [&](const std::string& name, const auto& value) {
+        flags.push_back("--" + name);
+        flags.push_back(fmt::format("{}", value));
+    };
+    add("parameters", parameters);
+    add("ranks", ranks);
+    if (!has_silos) add("silos", silos);
+    add("ring", exchange.ring_bits);
+    add("chunk-kib", exchange.chunk_kib);
+    add("graph", exchange.graph);
+    add("corrupt", exchange.corrupt);
+    add("dropouts", exchange.dropouts);
+    if (exchange.transport == "messages") add("transport", exchange.transport);
+    if (exchange.secure) flags.emplace_back("--secure");
+    if (exchange.integrity == "tags") flags.emplace_back("--tags");
+}
+
 int plan(const std::vector<std::string>& arguments) {
     std::vector<std::string> flags(arguments.begin() + 1, arguments.end());
     int ranks = take_ranks(flags);
+    auto scale_flags = take_scale_flags(flags);
     RunConfig config;
     config.load(arguments.front(), flags);
     int argc = 0;
@@ -143,6 +166,11 @@ int plan(const std::vector<std::string>& arguments) {
         print_memory("memory of a GPU for the largest rank, beside what CUDA and NCCL take themselves", needs.gpu);
         check_gpus(needs.gpu);
     }
+    if (!scale_flags.empty()) {
+        add_exchange(scale_flags, config.exchange, network.layout().size(), ranks,
+                     Selection(config.selection, census.silos.size(), config.run.seed).silos_per_round());
+        return plan_scale(scale_flags);
+    }
     return static_cast<int>(ExitCode::done);
 }
 
@@ -153,6 +181,9 @@ int run_plan(const std::vector<std::string>& arguments) {
         fmt::print(arguments.empty() ? stderr : stdout, "{}", usage);
         return static_cast<int>(arguments.empty() ? ExitCode::usage : ExitCode::done);
     }
+    const bool has_fit =
+        std::ranges::any_of(arguments, [](const std::string& argument) { return argument == "--fit" || argument.starts_with("--fit="); });
+    if (has_fit && arguments.front().starts_with("--")) return plan_scale(arguments);
     require(!arguments.front().starts_with("--"), "the configuration file comes first: silosum plan CONFIG [--section.key value ...]");
     return plan(arguments);
 }

@@ -1,0 +1,94 @@
+"""From timed rounds to rates, and from rates to rounds that nobody has run."""
+
+import json
+import pathlib
+import unittest
+
+import harness
+
+# Rates of a machine that does not exist, so that nothing here depends on the time of day. Order and names are those of docs/formats.md.
+KINDS = (
+    "encode", "encode_more", "move", "add_up", "decode", "message", "message_bytes", "meeting", "stream", "tag", "look", "hash",
+    "agreement", "signature", "product", "pause", "link_bytes", "link_hop",
+)
+SECONDS = {"message": 1e-6, "meeting": 1e-6, "agreement": 5e-5, "signature": 5e-5, "product": 2e-9, "pause": 1e-6}
+
+
+def a_fit():
+    return {
+        "format": "silosum-fit", "version": 1, "spread": 0.05, "doubling": 0.1,
+        "covariance": [[0.0] * len(KINDS) for _ in KINDS],
+        "ranges": {"ranks": [1, 8], "silos": [1, 64], "parameters": [65536, 8388608], "machines": [1, 1]},
+        "rates": [{"name": kind, "seconds": SECONDS.get(kind, 2e-10), "measured": not kind.startswith("link")} for kind in KINDS],
+    }
+
+
+class Scale(harness.EndToEnd):
+    def setUp(self):
+        super().setUp()
+        self.fit = pathlib.Path(self.folder) / "fit.json"
+        self.fit.write_text(json.dumps(a_fit()))
+
+    def plan(self, *flags):
+        return harness.run(["plan", "--fit", self.fit, "--parameters", "1000000", *flags])
+
+    def test_a_fit_holds_what_was_timed_and_rates_with_intervals(self):
+        file = pathlib.Path(self.folder) / "own.json"
+        result = harness.run(["bench", "--fit", file, "--sizes", "256K", "--repetitions", "1", "--disturbed"], ranks=2)
+        self.assertEqual(result.code, 0, str(result))
+        fit = json.loads(file.read_text())
+        self.assertEqual((fit["format"], fit["version"]), ("silosum-fit", 1))
+        self.assertEqual([rate["name"] for rate in fit["rates"]], list(KINDS))
+        for rate in fit["rates"]:
+            self.assertLessEqual(rate["low"], rate["seconds"])
+            self.assertLessEqual(rate["seconds"], rate["high"])
+        self.assertEqual({line["ranks"] for line in fit["lines"]}, {1, 2})
+        self.assertTrue(all(line["wrong_words"] == 0 for line in fit["lines"]))
+
+    def test_a_plan_says_how_far_it_is_from_what_was_measured(self):
+        near = self.plan("--ranks", "4")
+        self.assertEqual(near.code, 0, str(near))
+        self.assertIn("within what was measured", near.out)
+        self.assertNotIn("warning", near.out)
+        far = self.plan("--ranks", "4096", "--silos", "1000", "--machines", "64", "--link", "12.5G,2us", "--secure")
+        self.assertEqual(far.code, 0, str(far))
+        self.assertIn("512x in ranks", far.out)
+        self.assertIn("warning: that is far", far.out)
+        for phase in ("keys", "encode", "mask", "wire", "agree", "unmask", "decode", "publish", "hash", "idle", "all"):
+            self.assertRegex(far.out, rf"(?m)^{phase} ")
+
+    def test_rounds_are_played_the_same_way_twice(self):
+        flags = ("--ranks", "4", "--silos", "200", "--secure", "--simulate", "5", "--leave", "0.03", "--train-s", "10", "--straggling", "0.3")
+        first = self.plan(*flags)
+        self.assertEqual(first.code, 0, str(first))
+        self.assertRegex(first.out, r"5 rounds played, 0 without a sum")
+        self.assertEqual(first.out, self.plan(*flags).out)
+        self.assertNotEqual(first.out, self.plan(*flags, "--seed", "2").out)
+        too_many = self.plan("--ranks", "4", "--silos", "200", "--secure", "--simulate", "5", "--leave", "0.5")
+        self.assertRegex(too_many.out, r"5 rounds played, 5 without a sum: .* are needed")
+
+    def test_a_configuration_is_foretold_too(self):
+        result = harness.run(["plan", harness.PENGUINS, "--ranks", "3", "--fit", self.fit])
+        self.assertEqual(result.code, 0, str(result))
+        self.assertIn("memory of the largest rank", result.out)
+        self.assertRegex(result.out, r"(?m)^all ")
+
+    def test_what_cannot_be_foretold_is_refused(self):
+        for flags, text in (
+            (("--ranks", "8", "--machines", "2"), "--link"),
+            (("--ranks", "8", "--machines", "3"), "must divide"),
+            (("--ranks", "8", "--link", "fast"), "12.5G,2us"),
+            (("--ranks", "8", "--scheme", "rings"), 'did you mean "ring"'),
+        ):
+            result = self.plan(*flags)
+            self.assertEqual(result.code, 2, str(result))
+            self.assertIn(text, result.err)
+        self.assertIn("goes with --fit", harness.run(["plan", harness.PENGUINS, "--silos", "9"]).err)
+        self.fit.write_text(json.dumps(a_fit() | {"version": 2}))
+        result = self.plan("--ranks", "4")
+        self.assertEqual(result.code, 3, str(result))
+        self.assertIn("version 2", result.err)
+
+
+if __name__ == "__main__":
+    unittest.main()
