@@ -135,6 +135,18 @@ TEST(GraphsOfSteps, ChangeOnlyTheNodesWhoseArgumentsDiffer) {
     stream.wait();
 }
 
+TEST(GraphsOfSteps, AnotherKernelWithTheSameArgumentsIsAnotherGraph) {
+    const Stream stream(CudaStream(0), test::stream().threads());
+    const Floats values = {1.0F, -2.0F};
+    const auto x = copied(stream, values);
+    auto y = copied(stream, values);
+    const Calls calls;
+    stream.run_as_graph([&] { kernels::gelu_forward(2, x.data(), y.data(), stream.cuda()); });
+    stream.run_as_graph([&] { kernels::relu_forward(2, x.data(), y.data(), stream.cuda()); });
+    EXPECT_EQ(calls.instantiated(), 2U);
+    EXPECT_EQ(host_values(stream, y), (Floats{1.0F, 0.0F}));
+}
+
 TEST(GraphsOfSteps, AreKeptForOrdersOfKernelsThatComeAgainAndNotForAll) {
     const Stream stream(CudaStream(0), test::stream().threads());
     auto x = copied(stream, Floats(5, 1.0F));
@@ -179,6 +191,7 @@ TEST(GraphsOfSteps, MemoryThatGoesWaitsForWhatWasRecorded) {
     stream.run_as_graph([&] {
         kernels::relu_forward(3, x.data(), y.data(), stream.cuda());
         x = {};
+        x = stream.allocate<float>(3);  // perhaps the same memory again
         kernels::tanh_forward(1, y.data(), y.data(), stream.cuda());
     });
     EXPECT_EQ(host_values(stream, y).back(), 3.0F);
