@@ -224,6 +224,10 @@ TEST_P(Graphs, NewArgumentsAreThoseOfLaterLaunches) {
     chain.launch(origin);
     require_success(cudaStreamSynchronize(origin));
     EXPECT_EQ(values.host(), Ints(size, (1 * 2 + 1) * 2 * 5));
+    chain.instantiate();  // of the graph, which kept the old ones
+    chain.launch(origin);
+    require_success(cudaStreamSynchronize(origin));
+    EXPECT_EQ(values.host(), Ints(size, (1 * 2 + 1) * 2 * 5 * 2 + 1));
 }
 
 // The planted bug: what is set in the graph alone leaves the executable with stale arguments.
