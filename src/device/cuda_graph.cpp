@@ -55,7 +55,7 @@ cudaKernelNodeParams KernelList::launch(std::size_t i) {
     for (const std::size_t place : places_of(i)) arguments_.push_back(bytes_.data() + place);
     const Kernel& kernel = kernels_[i];
     cudaKernelNodeParams launch{};
-    launch.func = const_cast<void*>(kernel.address);  // NOLINT(cppcoreguidelines-pro-type-const-cast): as CUDA declares it
+    launch.func = const_cast<void*>(kernel.address);  // as CUDA declares it
     launch.gridDim = kernel.grid.blocks;
     launch.blockDim = kernel.grid.threads;
     launch.sharedMemBytes = static_cast<unsigned>(kernel.grid.shared_bytes);
