@@ -47,7 +47,7 @@ endif()
 set(CMAKE_CUDA_STANDARD 20)
 
 file(GLOB cuda_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kernels/*_cuda.cu" "${PROJECT_SOURCE_DIR}/src/device/*_cuda.cu")
-add_library(silosum_cuda OBJECT ${cuda_sources} src/device/cuda_runtime.cpp)
+add_library(silosum_cuda OBJECT ${cuda_sources} src/device/cuda_runtime.cpp src/device/cuda_graph.cpp)
 target_include_directories(silosum_cuda PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}")
 target_link_libraries(silosum_cuda PUBLIC CUDA::cudart_static PRIVATE fmt::fmt)
 # NCCL for exchange.transport = nccl. The program then needs its library to start, a GPU only to use it.

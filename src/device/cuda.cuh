@@ -10,7 +10,9 @@
 #define SILOSUM_CUDA_VERSION CUDART_VERSION
 #endif
 
+#include <array>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -33,21 +35,33 @@ struct Grid {
         : blocks(block_count), threads(block_size), shared_bytes(dynamic_shared_bytes), where(caller) {}
 };
 
+/// One argument of a kernel, where the caller has it.
+struct Argument {
+    const void* value;
+    std::size_t bytes;
+    std::size_t alignment;
+};
+
+/// Gives the kernel of this address to the stream, or to what the stream records (CudaStream::run_as_graph). Copies the arguments.
+void launch_by_address(const void* kernel, const Grid& grid, std::span<const Argument> arguments, const CudaStream& stream);
+
 #if defined(SILOSUM_CUDA_EMULATED) || defined(__CUDACC__)
+
+template <class... Parameters>
+void launch_with(const void* kernel, const Grid& grid, const CudaStream& stream, Parameters... values) {
+    const std::array<Argument, sizeof...(Parameters)> arguments{Argument{&values, sizeof(Parameters), alignof(Parameters)}...};
+    launch_by_address(kernel, grid, arguments, stream);
+}
 
 /// kernel<<<...>>>(arguments...) on the stream, with the launch checked; errors name the caller's line. A grid without blocks does nothing.
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const Grid& grid, const CudaStream& stream, Arguments&&... arguments) {
     if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return;
 #if defined(SILOSUM_CUDA_EMULATED)
-    emulator::launch(grid.blocks, grid.threads, grid.shared_bytes, stream.handle(), {grid.where.file, grid.where.line}, kernel,
-                     static_cast<Parameters>(std::forward<Arguments>(arguments))...);
-#else
-    // clang-format off
-    kernel<<<grid.blocks, grid.threads, grid.shared_bytes, stream.handle()>>>(static_cast<Parameters>(std::forward<Arguments>(arguments))...);
-    // clang-format on
+    emulator::introduce(kernel, {grid.where.file, grid.where.line});
 #endif
-    check(cudaGetLastError(), grid.where);
+    launch_with<Parameters...>(reinterpret_cast<const void*>(kernel), grid, stream,
+                               static_cast<Parameters>(std::forward<Arguments>(arguments))...);
 }
 
 /// The block's dynamic shared memory, aligned for every type that kernels load (`extern __shared__` has no portable spelling).

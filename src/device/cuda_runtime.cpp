@@ -1,10 +1,12 @@
 // The calls of the CUDA runtime that are not kernels. Compiled by the host compiler, against CUDA or against the emulator of the tests.
 #include <array>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "device/cuda.cuh"
+#include "device/cuda_graph.hpp"
 #include "device/devices.hpp"
 
 namespace silosum {
@@ -61,12 +63,14 @@ struct CudaStream::State {
     cudaStream_t handle = nullptr;
     void* workspace = nullptr;
     std::size_t workspace_bytes = 0;
+    std::optional<cuda::Graphs> graphs;
 
     State(const State&) = delete;
     State& operator=(const State&) = delete;
     explicit State(int index) : device(index) {
         check(cudaSetDevice(device));
         check(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking));
+        graphs.emplace(handle);
     }
     ~State() {
         (void)cudaStreamSynchronize(handle);
@@ -75,10 +79,31 @@ struct CudaStream::State {
     }
 };
 
-CudaStream::CudaStream(int device) : state_(std::make_shared<State>(device)), device_(device), handle_(state_->handle) {}
+CudaStream::CudaStream(int device) : state_(std::make_shared<State>(device)), device_(device) {}
+
+CUstream_st* CudaStream::handle() const {
+    state_->graphs->give_up();
+    return state_->handle;
+}
+
+cuda::Graphs& CudaStream::graphs() const {
+    return *state_->graphs;
+}
+
+void CudaStream::run_as_graph(const std::function<void()>& work) const {
+    cuda::Graphs& graphs = *state_->graphs;
+    graphs.begin();
+    try {
+        work();
+    } catch (...) {
+        graphs.forget();
+        throw;
+    }
+    graphs.launch();
+}
 
 void CudaStream::wait() const {
-    check(cudaStreamSynchronize(handle_));
+    check(cudaStreamSynchronize(handle()));
 }
 
 void* CudaStream::workspace(std::size_t bytes) const {
@@ -97,6 +122,7 @@ std::shared_ptr<void> CudaStream::allocate(std::size_t bytes) const {
     void* memory = allocate_on(device_, bytes);
     // The stream lives as long as memory that its work may still use.
     std::shared_ptr<void> owner(memory, [state = state_](void* freed) {
+        state->graphs->give_up();  // a recorded kernel may use it
         (void)cudaStreamSynchronize(state->handle);
         (void)cudaFree(freed);
     });
@@ -105,23 +131,23 @@ std::shared_ptr<void> CudaStream::allocate(std::size_t bytes) const {
 }
 
 void CudaStream::copy_to_device(const void* host, void* device, std::size_t bytes) const {
-    if (bytes > 0) check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, handle_));
+    if (bytes > 0) check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, handle()));
 }
 
 void CudaStream::copy_to_host(const void* device, void* host, std::size_t bytes) const {
-    if (bytes > 0) check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, handle_));
+    if (bytes > 0) check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, handle()));
 }
 
 void CudaStream::copy_on_device(const void* from, void* to, std::size_t bytes) const {
-    if (bytes > 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, handle_));
+    if (bytes > 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, handle()));
 }
 
 void CudaStream::fill_with_zeros(void* device, std::size_t bytes) const {
-    if (bytes > 0) check(cudaMemsetAsync(device, 0, bytes, handle_));
+    if (bytes > 0) check(cudaMemsetAsync(device, 0, bytes, handle()));
 }
 
 bool CudaStream::is_done() const {
-    return is_success(cudaStreamQuery(handle_));
+    return is_success(cudaStreamQuery(handle()));
 }
 
 bool CudaMark::is_reached() const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 
 struct CUstream_st;
@@ -14,6 +15,10 @@ struct CUevent_st;
 
 namespace silosum {
 
+namespace cuda {
+class Graphs;
+}
+
 /// Copies share the queue; it goes with the last. For the thread that made it only, and one GPU a process: CUDA keeps a current one.
 class CudaStream {
 public:
@@ -21,11 +26,20 @@ public:
     SILOSUM_CUDA_ONLY explicit CudaStream(int device);
 
     [[nodiscard]] int device() const { return device_; }
-    [[nodiscard]] CUstream_st* handle() const { return handle_; }
+    /// For calls of CUDA that give it more work, or wait for it.
+    [[nodiscard]] SILOSUM_CUDA_ONLY CUstream_st* handle() const;
 
     /// Whether products of matrices run on tensor cores in TF32; of this and its later copies. Needs compute capability 8.0.
     [[nodiscard]] bool uses_tf32() const { return uses_tf32_; }
     void use_tf32() { uses_tf32_ = true; }
+
+    /// Does work(), and gives the kernels that it launches on this stream to the GPU as one CUDA graph, when it returns: the driver then
+    /// has one call to do, where the same kernels were given before, and the GPU need not ask for each. The bits are those of work() alone.
+    /// What is not a kernel (a copy, a wait, memory that goes) has no place in a graph: before it the GPU gets, one by one, the kernels so
+    /// far, and then the others. If work() throws, what was recorded is never run. Not within itself.
+    SILOSUM_CUDA_ONLY void run_as_graph(const std::function<void()>& work) const;
+    /// What run_as_graph records, and the graphs made so far.
+    [[nodiscard]] SILOSUM_CUDA_ONLY cuda::Graphs& graphs() const;
 
     /// Until all work given so far is done. RuntimeError if some of it failed.
     SILOSUM_CUDA_ONLY void wait() const;
@@ -47,7 +61,6 @@ private:
     struct State;
     std::shared_ptr<State> state_;
     int device_ = 0;
-    CUstream_st* handle_ = nullptr;
     bool uses_tf32_ = false;
 };
 

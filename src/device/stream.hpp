@@ -29,6 +29,12 @@ public:
         if (cuda_) return kernel(*cuda_);
         kernel(*threads_);
     }
+    /// work(), whose kernels a GPU gets together: CudaStream::run_as_graph.
+    template <class Work>
+    void run_as_graph(const Work& work) const {
+        if (cuda_) return cuda_->run_as_graph(work);
+        work();
+    }
     /// Until all that was given so far is done.
     void wait() const {
         if (cuda_) cuda_->wait();

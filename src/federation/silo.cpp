@@ -88,9 +88,13 @@ void Silo::take_step(Trainer& trainer, std::span<const std::uint32_t> rows, std:
                 .others = trainer.group_};
         rows_here = rows_here.subspan(part.first, own.size());
     }
-    loader_->gather(rows_here, trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data());
-    const Batch batch{rows_here.size(), trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data()};
-    trainer.network_.train_step(batch, optimizer, lr, dropout, step, part);
+    const auto take = [&] {
+        loader_->gather(rows_here, trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data());
+        const Batch batch{rows_here.size(), trainer.x_.data(), trainer.labels_.data(), trainer.targets_.data()};
+        trainer.network_.train_step(batch, optimizer, lr, dropout, step, part);
+    };
+    if (trainer.group_ != nullptr) return take();  // which meets on the host within each step
+    trainer.network_.stream().run_as_graph(take);
 }
 
 Update Silo::train(std::span<const float> global, Trainer& trainer, const Round& round, double deadline_s) {

@@ -16,6 +16,7 @@
 #include "kernels/conv2d.hpp"
 #include "kernels/dense.hpp"
 #include "kernels/fixed_point.hpp"
+#include "kernels/loss.hpp"
 #include "kernels/masked_words.hpp"
 #include "kernels/optimizer_step.hpp"
 
@@ -152,6 +153,29 @@ void bench_moves(const Bench& bench, std::size_t n) {
     }
 }
 
+// A step of softmax regression on a small batch: kernels so short that launching them is what takes the time.
+void bench_step(const Bench& bench) {
+    constexpr std::size_t batch = 10, classes = 10;
+    constexpr DenseShape shape{784, classes};
+    const auto x = bench.buffer<float>(batch * shape.in), bias = bench.buffer<float>(classes);
+    const auto labels = bench.buffer<std::int32_t>(batch);
+    auto w = bench.buffer<float>(shape.packed_size()), dw = bench.buffer<float>(shape.packed_size());
+    auto m = bench.buffer<float>(shape.packed_size()), v = bench.buffer<float>(shape.packed_size());
+    auto y = bench.buffer<float>(batch * classes), scale = bench.buffer<float>(1), db = bench.buffer<float>(classes);
+    auto sum = bench.buffer<LossSum>(1);
+    const CudaStream& on = bench.stream.cuda();
+    std::uint64_t number = 0;
+    const auto step = [&] {
+        dense_forward(shape, batch, x.data(), w.data(), bias.data(), y.data(), false, on);
+        mean_scale(batch, labels.data(), nullptr, scale.data(), on);
+        softmax_cross_entropy(batch, classes, y.data(), labels.data(), nullptr, scale.data(), y.data(), sum.data(), on);
+        dense_backward_weights(shape, batch, x.data(), y.data(), 1, 0, dw.data(), 0, db.data(), on);
+        adam_step(w.size(), {.lr = 0.001F, .step = ++number}, nullptr, w.data(), dw.data(), m.data(), v.data(), on);
+    };
+    fmt::print("{:<56}{:10.4f} ms\n", "step of softmax regression, kernel by kernel", milliseconds(on, step));
+    fmt::print("{:<56}{:10.4f} ms\n", "the same as a CUDA graph", milliseconds(on, [&] { on.run_as_graph(step); }));
+}
+
 int run() {
     const auto facts = cuda::list_devices().front();
     fmt::print("{}, sm_{}{}, {} multiprocessors\n", facts.name, facts.major, facts.minor, facts.multiprocessors);
@@ -173,6 +197,7 @@ int run() {
                    {.in_channels = 32, .height = 14, .width = 14, .out_channels = 64, .kernel_height = 5, .kernel_width = 5, .padding = 2});
     }
     bench_moves(bench, n);
+    bench_step(bench);
     return 0;
 }
 

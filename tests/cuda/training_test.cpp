@@ -9,6 +9,8 @@
 
 #include "base/error.hpp"
 #include "cuda_emulator.hpp"
+#include "data/batch_order.hpp"
+#include "data/loader.hpp"
 #include "federation/silo.hpp"
 #include "model/model_list.hpp"
 #include "support/model_case.hpp"
@@ -192,6 +194,52 @@ TEST(TrainingOnAGpu, ASilosRoundHasTheSameBitsUnderEverySchedule) {
     EXPECT_EQ(on_processor.steps, expected.steps);
     EXPECT_NEAR(on_processor.loss, expected.loss, 1e-5);
     for (std::size_t i = 0; i < expected.model.size(); ++i) EXPECT_NEAR(on_processor.model[i], expected.model[i], 1e-5);
+}
+
+// The same steps, given to the network kernel by kernel.
+std::vector<float> train_without_graphs(const Stream& stream, const LocalConfig& local, const Shard& shard,
+                                        std::span<const LayerSpec> layers, const Affine& features) {
+    Sequential network(layers, shard.problem, "auto", stream, local.batch_size);
+    network.load(test::some_parameters(network));
+    Optimizer optimizer = network.make_optimizer(local.optimizer_settings());
+    const Loader loader(shard.train, features, stream);
+    auto x = stream.allocate<float>(local.batch_size * shard.problem.features());
+    auto labels = stream.allocate<std::int32_t>(local.batch_size);
+    auto rows = stream.allocate<std::uint32_t>(local.batch_size);
+    BatchOrder order = BatchOrder::of_epochs({.rows = shard.train.rows, .batch_size = local.batch_size}, 7, 0, 2, local.epochs);
+    for (std::uint64_t step = 0; order.left() > 0; ++step) {
+        const auto batch = order.next();
+        stream.upload(batch, rows.span().first(batch.size()));
+        loader.gather(rows.span().first(batch.size()), x.data(), labels.data(), nullptr);
+        network.train_step({batch.size(), x.data(), labels.data(), nullptr}, optimizer, local.lr, Random(7, Purpose::dropout, 0, 2), step);
+        stream.wait();
+    }
+    std::vector<float> parameters(network.layout().size());
+    network.store(parameters);
+    return parameters;
+}
+
+TEST(TrainingOnAGpu, ASilosStepsAreGraphsWithTheBitsOfTheirKernels) {
+    const Stream stream(CudaStream(0), threads);
+    const auto layers = layers_from("conv 5 3, relu, dropout 0.3, maxpool 2, dense 8, relu, dense outputs");
+    LocalConfig local = default_settings();
+    local.batch_size = 4;
+    local.epochs = 3;
+    local.lr = 0.05;
+    const Affine features{.per_feature = false, .scale = {1.0F / 255}, .offset = {-0.5F}};
+    Trainer trainer(layers, classes_of({6, 7}, 3), "auto", local, false, 7, 3, 4, stream);
+    Silo silo(0, some_shard(classes_of({6, 7}, 3), 18));
+    silo.set_features(features);
+    const auto before = emulator::graph_calls();
+    Round round;
+    round.number = 2;
+    const Update update = silo.train(test::some_parameters(trainer.network()), trainer, round);
+    const auto after = emulator::graph_calls();
+    EXPECT_EQ(update.steps, 15U);
+    EXPECT_EQ(after.launched - before.launched, 14U);         // all but the first, in which buffers grow
+    EXPECT_EQ(after.instantiated - before.instantiated, 2U);  // for 4 samples and for 2
+    const auto expected = train_without_graphs(stream, local, silo.shard(), layers, features);
+    EXPECT_EQ(std::vector<float>(update.local.begin(), update.local.end()), expected);
 }
 
 TEST(TrainingOnAGpu, LossesOfAFailedTrainingAreForgotten) {

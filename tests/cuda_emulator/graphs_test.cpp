@@ -1,4 +1,6 @@
 // CUDA graphs: captured work runs when the graph is launched, in any order that the capture allows; what may not be captured is refused.
+#include <utility>
+
 #include <gmock/gmock.h>
 
 #include "tests/cuda_emulator/device_array.hpp"
@@ -153,6 +155,154 @@ TEST_P(Graphs, BufferThatIsGoneIsNamed) {
         EXPECT_THAT(error.what(), testing::HasSubstr("argument 0 is a buffer that was freed"));
     }
     require_success(cudaGraphExecDestroy(graph));
+}
+
+/// A graph of multiply_add nodes, one after the other, made by explicit calls.
+class Chain {
+public:
+    Chain() { require_success(cudaGraphCreate(&graph_, 0)); }
+    ~Chain() {
+        if (executable_ != nullptr) cudaGraphExecDestroy(executable_);
+        if (graph_ != nullptr) cudaGraphDestroy(graph_);
+    }
+    Chain(const Chain&) = delete;
+    Chain& operator=(const Chain&) = delete;
+
+    cudaError_t add(int* values, int factor, int summand) {
+        cudaGraphNode_t node = nullptr;
+        const cudaGraphNode_t* after = nodes.empty() ? nullptr : &nodes.back();
+        const cudaError_t error = with_multiply_add(values, factor, summand, size, [&](const auto& launch) {
+            return cudaGraphAddKernelNode(&node, graph_, after, nodes.empty() ? 0 : 1, &launch);
+        });
+        if (error == cudaSuccess) nodes.push_back(node);
+        return error;
+    }
+    void instantiate() {
+        if (executable_ != nullptr) require_success(cudaGraphExecDestroy(executable_));
+        require_success(cudaGraphInstantiate(&executable_, graph_));
+    }
+    [[nodiscard]] cudaError_t set_in_graph(std::size_t node, int* values, int factor, int summand) const {
+        return with_multiply_add(values, factor, summand, size,
+                                 [&](const auto& launch) { return cudaGraphKernelNodeSetParams(nodes[node], &launch); });
+    }
+    [[nodiscard]] cudaError_t set(cudaGraphNode_t node, int* values, int factor, int summand) const {
+        return with_multiply_add(values, factor, summand, size,
+                                 [&](const auto& launch) { return cudaGraphExecKernelNodeSetParams(executable_, node, &launch); });
+    }
+    void launch(cudaStream_t stream) const { require_success(cudaGraphLaunch(executable_, stream)); }
+    void destroy_graph() { require_success(cudaGraphDestroy(std::exchange(graph_, nullptr))); }
+
+    std::vector<cudaGraphNode_t> nodes;
+
+private:
+    cudaGraph_t graph_ = nullptr;
+    cudaGraphExec_t executable_ = nullptr;
+};
+
+TEST_P(Graphs, NodesOfExplicitCallsRunInTheirOrder) {
+    const DeviceArray<int> values(Ints(size, 1));
+    Chain chain;
+    for (const int summand : {1, 2, 3, 4}) require_success(chain.add(values.data(), 2, summand));
+    chain.instantiate();
+    chain.launch(origin);
+    chain.launch(origin);
+    EXPECT_EQ(values.host(), Ints(size, 1));
+    require_success(cudaStreamSynchronize(origin));
+    int expected = 1;
+    for (const int summand : {1, 2, 3, 4, 1, 2, 3, 4}) expected = expected * 2 + summand;
+    EXPECT_EQ(values.host(), Ints(size, expected));
+}
+
+TEST_P(Graphs, NewArgumentsAreThoseOfLaterLaunches) {
+    const DeviceArray<int> values(Ints(size, 1));
+    Chain chain;
+    require_success(chain.add(values.data(), 2, 0));
+    require_success(chain.add(values.data(), 1, 1));
+    chain.instantiate();
+    chain.launch(origin);
+    require_success(chain.set(chain.nodes[1], values.data(), 5, 0));
+    chain.launch(origin);
+    require_success(cudaStreamSynchronize(origin));
+    EXPECT_EQ(values.host(), Ints(size, (1 * 2 + 1) * 2 * 5));
+    chain.instantiate();  // of the graph, which kept the old ones
+    chain.launch(origin);
+    require_success(cudaStreamSynchronize(origin));
+    EXPECT_EQ(values.host(), Ints(size, (1 * 2 + 1) * 2 * 5 * 2 + 1));
+}
+
+// The planted bug: what is set in the graph alone leaves the executable with stale arguments.
+TEST_P(Graphs, ArgumentsSetInTheGraphAloneStayStale) {
+    const DeviceArray<int> values(Ints(size, 1));
+    Chain chain;
+    require_success(chain.add(values.data(), 2, 0));
+    chain.instantiate();
+    require_success(chain.set_in_graph(0, values.data(), 7, 0));
+    chain.launch(origin);
+    require_success(cudaStreamSynchronize(origin));
+    EXPECT_EQ(values.host(), Ints(size, 2));
+    chain.instantiate();
+    chain.launch(origin);
+    require_success(cudaStreamSynchronize(origin));
+    EXPECT_EQ(values.host(), Ints(size, 2 * 7));
+}
+
+TEST_P(Graphs, NodesOfAnotherGraphAreRefused) {
+    const DeviceArray<int> values(Ints(size, 1));
+    Chain chain, twin;
+    for (Chain* each : {&chain, &twin}) {
+        require_success(each->add(values.data(), 2, 0));
+        each->instantiate();
+    }
+    EXPECT_EQ(chain.set(twin.nodes[0], values.data(), 3, 0), cudaErrorInvalidValue);
+    require_success(chain.add(values.data(), 2, 0));  // too late for the executable
+    EXPECT_EQ(chain.set(chain.nodes[1], values.data(), 3, 0), cudaErrorInvalidValue);
+    std::swap(chain.nodes, twin.nodes);
+    EXPECT_EQ(chain.add(values.data(), 2, 0), cudaErrorInvalidValue);  // after a node of the twin
+    std::swap(chain.nodes, twin.nodes);
+    chain.destroy_graph();
+    EXPECT_EQ(chain.set(chain.nodes[0], values.data(), 3, 0), cudaErrorInvalidValue);
+    cudaGetLastError();
+    chain.launch(origin);
+    require_success(cudaStreamSynchronize(origin));
+    EXPECT_EQ(values.host(), Ints(size, 2));
+}
+
+TEST_P(Graphs, NodesAreCheckedLikeLaunches) {
+    const DeviceArray<int> values(Ints(size, 1));
+    Chain chain;
+    int on_host = 0;
+    EXPECT_THROW((void)chain.add(&on_host, 2, 0), emulator::Error);
+    require_success(chain.add(values.data(), 2, 0));
+    chain.instantiate();
+    EXPECT_THROW((void)chain.set(chain.nodes[0], &on_host, 2, 0), emulator::Error);
+    const auto unknown = [&](cudaKernelNodeParams launch) {
+        launch.func = &on_host;
+        return cudaGraphKernelNodeSetParams(chain.nodes[0], &launch);
+    };
+    EXPECT_EQ(with_multiply_add(values.data(), 2, 0, size, unknown), cudaErrorInvalidDeviceFunction);
+    const auto too_many_threads = [&](cudaKernelNodeParams launch) {
+        launch.blockDim = dim3(2048);
+        return cudaGraphKernelNodeSetParams(chain.nodes[0], &launch);
+    };
+    EXPECT_EQ(with_multiply_add(values.data(), 2, 0, size, too_many_threads), cudaErrorInvalidConfiguration);
+    cudaGetLastError();
+}
+
+TEST_P(Graphs, BufferOfANodeThatIsGoneIsNamed) {
+    int* values = nullptr;
+    require_success(cudaMalloc(&values, size * sizeof(int)));
+    Chain chain;
+    require_success(chain.add(values, 2, 0));
+    chain.instantiate();
+    require_success(cudaFree(values));
+    chain.launch(origin);
+    try {
+        cudaStreamSynchronize(origin);
+        ADD_FAILURE() << "nothing was thrown";
+    } catch (const emulator::Error& error) {
+        EXPECT_THAT(error.what(), testing::HasSubstr("argument 0 is a buffer that was freed"));
+        EXPECT_THAT(error.what(), testing::HasSubstr("stream_kernels.cu"));
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Graphs, testing::Range(0u, 4u));

@@ -20,17 +20,25 @@ struct Shape {
     int line = __builtin_LINE();
 };
 
+/// Before a call of the runtime takes the kernel by its address.
+template <class... Parameters>
+void introduce([[maybe_unused]] void (*kernel)(Parameters...), [[maybe_unused]] const Shape& shape) {
+#if defined(SILOSUM_CUDA_EMULATED)
+    emulator::introduce(kernel, {shape.file, shape.line});
+#endif
+}
+
+template <class... Parameters>
+void launch_with(const void* kernel, const Shape& shape, Parameters... values) {
+    void* arguments[] = {&values..., nullptr};
+    static_cast<void>(cudaLaunchKernel(kernel, shape.blocks, shape.threads, arguments, shape.shared_bytes, shape.stream));
+}
+
 /// On the null stream, unless the shape says otherwise, so that what the emulator finds is thrown here.
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const Shape& shape, Arguments&&... arguments) {
-#if defined(SILOSUM_CUDA_EMULATED)
-    emulator::launch(shape.blocks, shape.threads, shape.shared_bytes, shape.stream, {shape.file, shape.line}, kernel,
-                     static_cast<Parameters>(std::forward<Arguments>(arguments))...);
-#else
-    // clang-format off
-    kernel<<<shape.blocks, shape.threads, shape.shared_bytes, shape.stream>>>(static_cast<Parameters>(std::forward<Arguments>(arguments))...);
-    // clang-format on
-#endif
+    introduce(kernel, shape);
+    launch_with<Parameters...>(reinterpret_cast<const void*>(kernel), shape, static_cast<Parameters>(std::forward<Arguments>(arguments))...);
 }
 
 template <class T>

@@ -1,3 +1,5 @@
+#include <functional>
+
 #include "tests/cuda_emulator/kernel.cuh"
 
 namespace {
@@ -30,6 +32,20 @@ unsigned blocks_for(int size) {
 
 void multiply_add(int* values, int factor, int summand, int size, cudaStream_t stream) {
     launch(multiply_add_kernel, {blocks_for(size), 32, 0, stream}, values, factor, summand, size);
+}
+cudaError_t with_multiply_add(int* values, int factor, int summand, int size,
+                              const std::function<cudaError_t(const cudaKernelNodeParams&)>& use) {
+    introduce(multiply_add_kernel, {});
+    void* arguments[] = {&values, &factor, &summand, &size};
+    cudaKernelNodeParams launch{};
+    launch.func = reinterpret_cast<void*>(multiply_add_kernel);
+    launch.gridDim = dim3(blocks_for(size));
+    launch.blockDim = dim3(32);
+    launch.kernelParams = arguments;
+    const cudaError_t error = use(launch);
+    values = nullptr;
+    factor = summand = size = -1;
+    return error;
 }
 void copy_values(int* to, const int* from, int size, cudaStream_t stream) {
     launch(copy_kernel, {blocks_for(size), 32, 0, stream}, to, from, size);

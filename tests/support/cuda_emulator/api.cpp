@@ -55,6 +55,7 @@ constexpr ErrorText error_texts[] = {
     SILOSUM_ERROR(cudaErrorInvalidConfiguration, "invalid configuration argument"),
     SILOSUM_ERROR(cudaErrorInvalidSymbol, "invalid device symbol"),
     SILOSUM_ERROR(cudaErrorInvalidMemcpyDirection, "invalid copy direction for memcpy"),
+    SILOSUM_ERROR(cudaErrorInvalidDeviceFunction, "invalid device function"),
     SILOSUM_ERROR(cudaErrorNoDevice, "no CUDA-capable device is detected"),
     SILOSUM_ERROR(cudaErrorInvalidDevice, "invalid device ordinal"),
     SILOSUM_ERROR(cudaErrorInvalidResourceHandle, "invalid resource handle"),

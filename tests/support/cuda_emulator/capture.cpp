@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "api.hpp"
-#include "block.hpp"
 #include "host_api.hpp"
 
 namespace emulator {
@@ -29,23 +28,6 @@ bool everything_is_joined(const Capture& capture, const CUstream_st& stream) {
         for (const std::size_t before : capture.nodes[node].after) reached[before] = true;
     }
     return true;
-}
-
-// Any order in which each node comes after those it waits for; the recorded one without a seed.
-std::vector<std::size_t> order_of(const std::vector<Node>& nodes) {
-    std::vector<std::size_t> order;
-    std::vector<bool> placed(nodes.size());
-    while (order.size() < nodes.size()) {
-        std::vector<std::size_t> able;
-        for (std::size_t node = 0; node < nodes.size(); ++node) {
-            const auto& after = nodes[node].after;
-            if (!placed[node] && std::all_of(after.begin(), after.end(), [&](std::size_t before) { return placed[before]; }))
-                able.push_back(node);
-        }
-        order.push_back(able[random_below(able.size())]);
-        placed[order.back()] = true;
-    }
-    return order;
 }
 
 }  // namespace
@@ -91,13 +73,6 @@ cudaError_t refuse_while_capturing(cudaError_t error) {
 
 using namespace emulator;
 
-struct CUgraph_st {
-    std::vector<Node> nodes;
-};
-struct CUgraphExec_st {
-    std::vector<Node> nodes;
-};
-
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
     return api_call([=] {
         if (!is_open(stream)) return cudaErrorInvalidResourceHandle;
@@ -130,7 +105,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
         capture->streams.clear();
         if (capture->invalid) return cudaErrorStreamCaptureInvalidated;
         if (!joined) return cudaErrorStreamCaptureUnjoined;
-        *graph = new CUgraph_st{capture->nodes};
+        *graph = new_graph(capture->nodes);
         return cudaSuccess;
     });
 }
@@ -143,38 +118,6 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
         } else {
             *status = stream->capture->invalid ? cudaStreamCaptureStatusInvalidated : cudaStreamCaptureStatusActive;
         }
-        return cudaSuccess;
-    });
-}
-
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long flags) {
-    return api_call([=] {
-        if (graph == nullptr || flags != 0) return cudaErrorInvalidValue;
-        *executable = new CUgraphExec_st{graph->nodes};
-        return cudaSuccess;
-    });
-}
-
-cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
-    return api_call([=] {
-        if (executable == nullptr) return cudaErrorInvalidValue;
-        for (const std::size_t node : order_of(executable->nodes)) {
-            if (const cudaError_t error = give(stream, executable->nodes[node].run); error != cudaSuccess) return error;
-        }
-        return cudaSuccess;
-    });
-}
-
-cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
-    return api_release([=] {
-        delete graph;
-        return cudaSuccess;
-    });
-}
-
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
-    return api_release([=] {
-        delete executable;
         return cudaSuccess;
     });
 }

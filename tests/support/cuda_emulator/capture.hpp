@@ -4,15 +4,11 @@
 #include <functional>
 #include <vector>
 
+#include "graphs.hpp"
 #include "host_types.hpp"
 #include "streams.hpp"
 
 namespace emulator {
-
-struct Node {
-    std::function<void()> run;
-    std::vector<std::size_t> after;  // earlier nodes that must have run
-};
 
 struct Capture {
     CUstream_st* origin;

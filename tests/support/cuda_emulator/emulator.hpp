@@ -31,6 +31,14 @@ struct Copied {
 };
 Copied copied_bytes();
 
+/// What calls have done with graphs since the start.
+struct GraphCalls {
+    std::size_t instantiated = 0;
+    std::size_t updated = 0;  // nodes of executable graphs
+    std::size_t launched = 0;
+};
+GraphCalls graph_calls();
+
 /// True if kernels run with every access checked, and as the PTX that SILOSUM_CUDA_PTX names.
 bool checks_accesses();
 bool runs_ptx();

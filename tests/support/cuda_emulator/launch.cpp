@@ -1,6 +1,7 @@
 // Takes a launch from the program to its stream.
 #include "launch.hpp"
 
+#include <map>
 #include <utility>
 
 #include "api.hpp"
@@ -12,6 +13,11 @@
 
 namespace emulator {
 namespace {
+
+std::map<const void*, KnownKernel>& known_kernels() {
+    static std::map<const void*, KnownKernel> kernels;
+    return kernels;
+}
 
 cudaError_t check_shape(const Launch& launch) {
     const dim3 &blocks = launch.blocks, &threads = launch.threads;
@@ -49,17 +55,45 @@ void check_pointers_again(const Launch& launch) {
 
 }  // namespace
 
-void submit(Launch launch, CUstream_st* stream) {
-    api_call([&]() -> cudaError_t {
-        if (!is_open(stream) || device_of(stream) != current_device()) return cudaErrorInvalidResourceHandle;
-        if (const cudaError_t error = check_shape(launch); error != cudaSuccess) return error;
-        check_pointers(launch, device_of(stream));
-        return give(stream, [launch = std::move(launch)]() mutable {
-            check_pointers_again(launch);
-            const DeviceAccess access;
-            run_grid(ptx::replaced(launch));
-        });
-    });
+void introduce(const void* kernel, const KnownKernel& known) {
+    known_kernels().insert_or_assign(kernel, known);
+}
+
+cudaError_t checked_launch(const cudaKernelNodeParams& call, Launch& launch) {
+    const auto known = known_kernels().find(call.func);
+    if (known == known_kernels().end()) return cudaErrorInvalidDeviceFunction;
+    launch = known->second.launch(call.func, call.kernelParams);
+    launch.blocks = call.gridDim;
+    launch.threads = call.blockDim;
+    launch.shared_bytes = call.sharedMemBytes;
+    launch.where = known->second.where;
+    launch.shared_pieces = {{0, launch.shared_bytes, "dynamic shared memory"}};
+    if (const cudaError_t error = check_shape(launch); error != cudaSuccess) return error;
+    check_pointers(launch, current_device());
+    return cudaSuccess;
+}
+
+std::function<void()> work_of(Launch launch) {
+    return [launch = std::move(launch)] {
+        check_pointers_again(launch);
+        const DeviceAccess access;
+        run_grid(ptx::replaced(launch));
+    };
 }
 
 }  // namespace emulator
+
+using namespace emulator;
+
+cudaError_t cudaLaunchKernel(const void* kernel, dim3 blocks, dim3 threads, void** arguments, std::size_t shared_bytes,
+                             cudaStream_t stream) {
+    return api_call([=]() -> cudaError_t {
+        if (!is_open(stream) || device_of(stream) != current_device()) return cudaErrorInvalidResourceHandle;
+        if (shared_bytes > ~0u) return cudaErrorInvalidValue;
+        Launch launch;
+        const cudaKernelNodeParams call{const_cast<void*>(kernel),           blocks,    threads,
+                                        static_cast<unsigned>(shared_bytes), arguments, nullptr};
+        if (const cudaError_t error = checked_launch(call, launch); error != cudaSuccess) return error;
+        return give(stream, work_of(std::move(launch)));
+    });
+}

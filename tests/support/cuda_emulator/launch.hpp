@@ -3,10 +3,12 @@
 
 #include <cstddef>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "host_types.hpp"
@@ -39,10 +41,6 @@ struct Launch {
     std::vector<SharedPiece> shared_pieces;
 };
 
-/// Checks as CUDA does (the error code is left for cudaGetLastError) and gives the launch to the stream. Throws an Error that names the
-/// argument if a pointer is not one to memory of the stream's device.
-void submit(Launch launch, CUstream_st* stream);
-
 template <class... Parameters>
 struct Call {
     void (*kernel)(Parameters...);
@@ -50,14 +48,19 @@ struct Call {
     alignas(16) unsigned char parameters[(16 + ... + (sizeof(Parameters) + alignof(Parameters)))];
 };
 
+/// Of a kernel with these parameters; copies the arguments. Without shape and place.
 template <class... Parameters>
-void launch(dim3 blocks, dim3 threads, std::size_t shared_bytes, CUstream_st* stream, Where where, void (*kernel)(Parameters...),
-            std::type_identity_t<Parameters>... arguments) {
+Launch launch_with(const void* kernel, void** arguments) {
     static_assert((std::is_trivially_copyable_v<Parameters> && ...), "kernel arguments are copied byte by byte");
     using ThisCall = Call<Parameters...>;
-    Launch launch{blocks, threads, shared_bytes, where, reinterpret_cast<const void*>(kernel), {}, {}, sizeof(ThisCall), {}, {}, {}};
+    const auto call = [&]<std::size_t... Index>(std::index_sequence<Index...>) {
+        return std::make_shared<ThisCall>(ThisCall{reinterpret_cast<void (*)(Parameters...)>(const_cast<void*>(kernel)),
+                                                   {*static_cast<const Parameters*>(arguments[Index])...},
+                                                   {}});
+    }
+    (std::index_sequence_for<Parameters...>{});
+    Launch launch;
     std::size_t at = 0, index = 0;
-    const auto call = std::make_shared<ThisCall>(ThisCall{kernel, {arguments...}, {}});
     [[maybe_unused]] const auto add = [&](const auto& argument) {
         using Argument = std::remove_cvref_t<decltype(argument)>;
         at = (at + alignof(Argument) - 1) / alignof(Argument) * alignof(Argument);
@@ -66,16 +69,37 @@ void launch(dim3 blocks, dim3 threads, std::size_t shared_bytes, CUstream_st* st
         if constexpr (std::is_pointer_v<Argument>) launch.pointers.push_back({index, argument});
         ++index;
     };
-    (add(arguments), ...);
+    std::apply([&](const auto&... argument) { (add(argument), ...); }, call->arguments);
+    launch.kernel = kernel;
+    launch.call_bytes = sizeof(ThisCall);
     launch.parameters = call->parameters;
     launch.call = call;
-    launch.shared_pieces = {{0, shared_bytes, "dynamic shared memory"}};
     launch.run = [](const void* data) {
         const auto& own = *static_cast<const ThisCall*>(data);
         std::apply(own.kernel, own.arguments);
     };
-    submit(std::move(launch), stream);
+    return launch;
 }
+
+/// What calls of the runtime, which take a kernel by its address, need to know of it.
+struct KnownKernel {
+    Launch (*launch)(const void* kernel, void** arguments);
+    Where where;  // of the launch to come
+};
+void introduce(const void* kernel, const KnownKernel& known);
+
+/// Before a kernel is launched, or added to a graph: what nvcc's code does at the start of a program, and the place in the source.
+template <class... Parameters>
+void introduce(void (*kernel)(Parameters...), Where where) {
+    introduce(reinterpret_cast<const void*>(kernel), {&launch_with<Parameters...>, where});
+}
+
+/// The launch of a call of the runtime, checked as CUDA does for the current device. Throws an Error that names the argument if a pointer
+/// is not one to memory of that device.
+cudaError_t checked_launch(const cudaKernelNodeParams& call, Launch& launch);
+
+/// What a stream runs.
+std::function<void()> work_of(Launch launch);
 
 /// The block's dynamic shared memory, aligned to 16 bytes and no more.
 void* dynamic_shared();
