@@ -38,7 +38,8 @@ svg.chart { display: block; width: 100%; height: auto; font: 12px system-ui, san
 svg.hidden { position: absolute; width: 0; height: 0; }
 svg text { fill: var(--faint); } .grid { stroke: var(--rule); } .frame { stroke: var(--faint); }
 .line { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
-.thin { stroke-width: 1.1; } .dot { fill: var(--c); } .band { fill: var(--c); opacity: 0.15; }
+.thin { stroke-width: 1.1; } .dot { fill: var(--c); }
+.hollow { fill: var(--ground); stroke: var(--c); stroke-width: 1.5; } .band { fill: var(--c); opacity: 0.15; }
 .layer { fill: var(--c); stroke: var(--ground); stroke-width: 0.5; }
 .s0 { --c: var(--c0); } .s1 { --c: var(--c1); } .s2 { --c: var(--c2); } .s3 { --c: var(--c3); } .s4 { --c: var(--c4); }
 .s5 { --c: var(--c5); } .s6 { --c: var(--c6); }

@@ -173,8 +173,8 @@ std::string draw_line(const Line& line, std::size_t lines_above, const LineChart
         const bool with_dots = (line.points.size() <= most_dots && !line.is_thin) || piece.size() == 1;
         for (const Point& point : piece) {
             if (!with_dots) break;
-            dots += fmt::format("<circle class=\"dot s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.6\"><title>{}</title></circle>",
-                                line.style % colours, frame.x(point.x), frame.y(point.y),
+            dots += fmt::format("<circle class=\"dot {}s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.6\"><title>{}</title></circle>",
+                                point.is_doubtful ? "hollow " : "", line.style % colours, frame.x(point.x), frame.y(point.y),
                                 escape(fmt::format("{}{} {}: {}", line.name.empty() ? "" : line.name + ", ", chart.x.title,
                                                    number_text(point.x, chart.x.unit), number_text(point.y, chart.y.unit))));
         }
