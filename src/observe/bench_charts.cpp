@@ -24,10 +24,9 @@ struct Named {
     const BenchPoint* plain;  // of a secure sum: the plain one that was timed in turn with it, or null
 };
 
-// What may differ between points that are one way of adding up otherwise.
+// What may differ between points that are one way of adding up otherwise, beside their silos.
 const std::vector<std::function<std::string(const BenchPoint&)>>& aspects() {
     static const std::vector<std::function<std::string(const BenchPoint&)>> list{
-        [](const BenchPoint& p) { return p.silos == p.ranks ? std::string("a silo a rank") : fmt::format("{:.0f} silos", p.silos); },
         [](const BenchPoint& p) { return fmt::format("{:.0f} % leave", 100 * p.dropouts); },
         [](const BenchPoint& p) { return p.graph.substr(0, p.graph.find(',')); },
         [](const BenchPoint& p) { return fmt::format("chunks of {:.0f} KiB", p.chunk_kib); },
@@ -41,6 +40,9 @@ const std::vector<std::function<std::string(const BenchPoint&)>>& aspects() {
 class Names {
 public:
     explicit Names(const std::vector<BenchRecord>& records) {
+        for (const auto& record : records) {
+            for (const BenchPoint& point : record.points) ranks_of_silos_[point.silos].insert(point.ranks);
+        }
         for (const auto& aspect : aspects()) {
             std::map<std::string, std::set<std::string>> values;  // by way
             for (const auto& record : records) {
@@ -59,10 +61,11 @@ public:
     }
     [[nodiscard]] std::string name_of(const std::string& file, const BenchPoint& point) const {
         std::vector<std::string> words{way_of(point)};
-        for (std::size_t i = 0; i < varies_.size(); ++i) {
-            // Silos are nothing to what has no ring: it adds up the ranks' vectors.
-            const std::string word = varies_[i] && point.ring_bits > 0 ? aspects()[i](point) : "";
-            if (!word.empty()) words.push_back(word);
+        // They are nothing to what has no ring: it adds up the ranks' vectors.
+        if (point.ring_bits > 0) {
+            words.push_back(silos_of(point));
+            for (std::size_t i = 0; i < varies_.size(); ++i) words.push_back(varies_[i] ? aspects()[i](point) : "");
+            std::erase(words, "");
         }
         if (with_files_) words.push_back(file);
         return join(words, ", ");
@@ -72,6 +75,12 @@ private:
     static std::string way_of(const BenchPoint& point) {
         return point.ring_bits == 0 ? point.exchange : fmt::format("{} {:.0f}", point.exchange, point.ring_bits);
     }
+    // A number of silos is a curve where it was tried on several numbers of ranks; else a silo a rank is one.
+    [[nodiscard]] std::string silos_of(const BenchPoint& point) const {
+        const bool is_one_a_rank = point.silos == point.ranks && ranks_of_silos_.at(point.silos).size() == 1;
+        return ranks_of_silos_.size() == 1 || is_one_a_rank ? "" : fmt::format("{:.0f} silos", point.silos);
+    }
+    std::map<double, std::set<double>> ranks_of_silos_;
     std::vector<bool> varies_;
     bool with_files_ = false;
 };
@@ -106,6 +115,7 @@ struct Along {
     std::string title;  // of the charts: "by size, 4 ranks"
     plot::Axis axis;
     double BenchPoint::*x;
+    std::string (*text)(double);  // "4 ranks"
     std::vector<Named> points;
 };
 
@@ -150,6 +160,7 @@ std::string line_chart(const Along& along, const Curves& what, const std::vector
     plot::LineChart chart{
         .title = fmt::format("{} {}", what.title, along.title), .note = what.note, .x = along.axis, .y = what.y, .bands = {}, .lines = {}};
     bool is_doubtful = false;
+    double low = std::numeric_limits<double>::infinity(), high = 0;
     for (std::size_t style = 0; style < names.size(); ++style) {
         plot::Line line{.name = names[style], .points = {}, .style = style};
         std::set<double> seen;
@@ -160,11 +171,18 @@ std::string line_chart(const Along& along, const Curves& what, const std::vector
             seen.insert(named.point->*along.x);
             line.points.push_back({named.point->*along.x, value, !named.point->is_valid});
             is_doubtful = is_doubtful || !named.point->is_valid;
+            low = std::min(low, value);
+            high = std::max(high, value);
         }
         std::stable_sort(line.points.begin(), line.points.end(), [](const auto& a, const auto& b) { return a.x < b.x; });
         if (!line.points.empty()) chart.lines.push_back(std::move(line));
     }
     if (chart.lines.empty()) return "";
+    const bool is_ratio = what.y.unit.empty();
+    if (is_ratio && high < 10 * low) {
+        chart.y.log = false;
+        chart.y.from_zero = true;
+    }
     if (is_doubtful) chart.note += " Hollow dots are of lines that are not valid.";
     return plot::draw(chart);
 }
@@ -201,7 +219,7 @@ std::string label_of(const Along& along, double x) {
 // Shares of each way along x, and seconds of all ways side by side at the largest x.
 std::string phase_charts(const Along& along, const std::vector<std::string>& names) {
     const double last = along.axis.marks.back().value;
-    plot::StackedChart all{.title = fmt::format("Phases at {} {}", along.axis.title, label_of(along, last)),
+    plot::StackedChart all{.title = "Phases at " + along.text(last) + along.title.substr(along.title.find(',')),
                            .note = "CPU time of all ranks over the cores in use.",
                            .x = {.title = "way"},
                            .y = {.title = "CPU time", .unit = "s", .from_zero = true},
@@ -257,7 +275,8 @@ struct Direction {
     const char* title;
     const char* unit;
     std::string (*label)(double);
-    std::string (*fixed_label)(double);
+    std::string (*text)(double);
+    std::string (*fixed_text)(double);
 };
 
 std::set<double> values_of(const std::vector<Named>& points, double BenchPoint::*what) {
@@ -271,9 +290,10 @@ std::string charts_of(const Direction& direction, const std::vector<Named>& poin
     std::string html;
     const auto fixed = values_of(points, direction.fixed);
     for (auto value = fixed.rbegin(); value != fixed.rend(); ++value) {
-        Along along{.title = fmt::format("by {}, {}", direction.title, direction.fixed_label(*value)),
+        Along along{.title = fmt::format("by {}, {}", direction.title, direction.fixed_text(*value)),
                     .axis = {.title = direction.title, .unit = direction.unit, .log = true},
                     .x = direction.x,
+                    .text = direction.text,
                     .points = {}};
         std::copy_if(points.begin(), points.end(), std::back_inserter(along.points),
                      [&](const Named& named) { return named.point->*direction.fixed == *value; });
@@ -281,7 +301,7 @@ std::string charts_of(const Direction& direction, const std::vector<Named>& poin
         if (xs.size() < 2) continue;
         for (const double x : xs) along.axis.marks.push_back({x, direction.label(x)});
         const std::string charts = charts_along(along, names);
-        html += html.empty() ? charts : html::folded(fmt::format("{}: {}", direction.heading, direction.fixed_label(*value)), charts);
+        html += html.empty() ? charts : html::folded(fmt::format("{}: {}", direction.heading, direction.fixed_text(*value)), charts);
     }
     return html.empty() ? "" : fmt::format("<h2>{}</h2>\n", direction.heading) + html;
 }
@@ -300,8 +320,9 @@ std::string short_bytes(double bytes) {
 
 std::string bench_charts(const std::vector<BenchRecord>& records) {
     static const std::vector<Direction> directions{
-        {"By ranks", &BenchPoint::ranks, &BenchPoint::bytes, "ranks", "", [](double x) { return fmt::format("{:.0f}", x); }, text_of_size},
-        {"By size", &BenchPoint::bytes, &BenchPoint::ranks, "size", "B", short_bytes, text_of_ranks},
+        {"By ranks", &BenchPoint::ranks, &BenchPoint::bytes, "ranks", "", [](double x) { return fmt::format("{:.0f}", x); }, text_of_ranks,
+         text_of_size},
+        {"By size", &BenchPoint::bytes, &BenchPoint::ranks, "size", "B", short_bytes, text_of_size, text_of_ranks},
     };
     const auto points = named_points(records);
     const auto names = curves_of(points);

@@ -64,8 +64,7 @@ std::string warnings_of(const std::vector<BenchRecord>& records) {
 std::vector<Cell> row_of(const BenchPoint& point) {
     const bool is_timed = point.repetitions > 0;
     const auto timed = [&](double value, const char* unit) { return Cell{is_timed ? plot::number_text(value, unit) : "", "number"}; };
-    std::vector<Cell> row{{point.exchange},
-                          {point.ring_bits > 0 ? fmt::format("{:.0f}", point.ring_bits) : "", "number"},
+    std::vector<Cell> row{{point.ring_bits > 0 ? fmt::format("{} {:.0f}", point.exchange, point.ring_bits) : point.exchange},
                           {short_bytes(point.bytes) + "B", "number"},
                           {fmt::format("{:.0f}", point.parameters), "number"},
                           {fmt::format("{:.0f}", point.silos), "number"},
@@ -76,12 +75,12 @@ std::vector<Cell> row_of(const BenchPoint& point) {
                           timed(point.median_s, "s"),
                           timed(point.p99_s, "s"),
                           timed(point.algorithm_bandwidth, "B/s"),
-                          timed(point.bus_bandwidth, "B/s"),
+                          point.bus_bandwidth > 0 ? timed(point.bus_bandwidth, "B/s") : Cell{},
                           {is_timed ? fmt::format("{:.2f}x", point.of_allreduce) : "", "number"},
                           timed(point.extra_bytes, "B"),
                           {"", "number"},
                           {point.note, point.is_valid ? "" : "differs"}};
-    if (point.wrong_words) row[15] = count_of_trouble(*point.wrong_words);
+    if (point.wrong_words) row[14] = count_of_trouble(*point.wrong_words);
     return row;
 }
 
@@ -91,14 +90,19 @@ std::string lines_of(const BenchRecord& record) {
     for (auto begin = record.points.begin(); begin != record.points.end();) {
         const auto end = std::find_if(begin, record.points.end(), [&](const BenchPoint& point) { return point.ranks != begin->ranks; });
         html::Table table{.caption = "",
-                          .columns = {"exchange", "ring", "size", "parameters", "silos", "graph", "leave", "reps", "min", "median", "p99",
+                          .columns = {"exchange", "size", "parameters", "silos", "graph", "leave", "reps", "min", "median", "p99",
                                       "algorithm", "bus", "ratio", "extra", "wrong", ""},
-                          .rows = {}};
+                          .rows = {},
+                          .is_dense = true};
         std::transform(begin, end, std::back_inserter(table.rows), row_of);
         const std::string title = fmt::format("{}: {}, {}", record.name, counted(static_cast<std::size_t>(begin->ranks), "rank"),
                                               counted(table.rows.size(), "line"));
-        table.caption = title;
-        html += table.rows.size() <= most_shown_rows ? html::table(table) : html::folded(title, html::table(table));
+        if (table.rows.size() > most_shown_rows) {
+            html += html::folded(title, html::table(table));
+        } else {
+            table.caption = title;
+            html += html::table(table);
+        }
         begin = end;
     }
     return html;

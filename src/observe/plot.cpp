@@ -18,7 +18,7 @@ using html::escape;
 
 // In units of the view box: the browser scales it to the width that it has.
 constexpr double width = 500, height = 250;
-constexpr double left = 60, right = width - 14, top = 28, bottom = height - 40;
+constexpr double left = 68, right = width - 14, top = 28, bottom = height - 40;
 constexpr std::size_t colours = 7;
 constexpr std::size_t dashes = 4;  // no divisor in common with the colours: 28 pairs
 constexpr std::size_t most_dots = 30;
