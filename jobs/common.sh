@@ -72,8 +72,18 @@ read_arguments() {
     if [[ -n ${SLURM_CPUS_PER_TASK:-} && " ${flags[*]}" != *" --run.threads"* ]]; then flags+=(--run.threads "$SLURM_CPUS_PER_TASK"); fi
 }
 
-# Starts the ranks in the background, so that this shell can act on signals, and sets `ranks` to the launcher's process.
+# Sets `placement`: what the launcher is told where only a part of the allocation is used. place NODES RANKS_ON_EACH
+place() {
+    case $site_launcher in
+        srun) placement=(--nodes="$1" --ntasks="$(($1 * $2))" --ntasks-per-node="$2") ;;
+        mpirun) placement=(-np "$(($1 * $2))" --map-by "ppr:$2:node") ;;
+    esac
+}
+
+# start_ranks VERB ARGUMENTS...: starts the ranks in the background, so that this shell can act on signals, and sets `ranks` to the
+# launcher's process. On the whole allocation, unless `placement` says otherwise.
 # Which GPU a rank takes the program decides, by the rank's place on its machine: all of a node's GPUs may be visible to all its ranks.
+placement=()
 start_ranks() {
     case $site_launcher in
         srun)
@@ -85,7 +95,7 @@ start_ranks() {
             local groups=()
             if ((${SLURM_HET_SIZE:-1} > 1)); then groups=(--het-group="0-$((SLURM_HET_SIZE - 1))"); fi
             # Ranks end together; where one ends alone the others would wait for it. Not --kill-on-bad-exit, which could change the code.
-            srun --mpi="$site_mpi" --wait=10 "${groups[@]}" "${program[@]}" train "$config" "${flags[@]}" &
+            srun --mpi="$site_mpi" --wait=10 "${groups[@]}" "${placement[@]}" "${program[@]}" "$@" &
             ;;
         mpirun)
             if ((${SLURM_HET_SIZE:-1} > 1)); then
@@ -93,7 +103,7 @@ start_ranks() {
             fi
             local binding=()
             if ((${SLURM_CPUS_PER_TASK:-1} > 1)); then binding=(--bind-to none); fi
-            mpirun "${binding[@]}" "${program[@]}" train "$config" "${flags[@]}" &
+            mpirun "${binding[@]}" "${placement[@]}" "${program[@]}" "$@" &
             ;;
         *) fail "SILOSUM_LAUNCHER=$site_launcher: known are srun and mpirun" ;;
     esac
@@ -136,7 +146,7 @@ train() {
     say "job $SLURM_JOB_ID, restart ${SLURM_RESTART_COUNT:-0}, on ${SLURM_JOB_NODELIST:-?}: $site_launcher ${program[*]} train $config ${flags[*]}"
     local before
     before=$(newest_checkpoint)
-    start_ranks
+    start_ranks train "$config" "${flags[@]}"
     if [[ -n $signal ]]; then pass_on "$signal"; fi # it came before there were any
     wait_for_ranks
     case $code in
