@@ -51,27 +51,27 @@ Number number_in(const std::string& option, const std::string& text, double leas
 }
 
 // "16M" as bytes of float32, or "1663370p" as parameters.
-std::size_t parameters_of(const std::string& text) {
+std::size_t parameters_of(const std::string& option, const std::string& text) {
     const std::string suffixes = "KMG";
     const char last = text.empty() ? '\0' : text.back();
     const auto power = suffixes.find(last);
     const bool has_suffix = last == 'p' || power != std::string::npos;
     const auto number =
-        number_in<std::uint64_t>("--sizes", has_suffix ? text.substr(0, text.size() - 1) : text, 1, static_cast<double>(1ULL << 42));
+        number_in<std::uint64_t>(option, has_suffix ? text.substr(0, text.size() - 1) : text, 1, static_cast<double>(1ULL << 42));
     if (last == 'p') return number;
     const std::uint64_t bytes = power == std::string::npos ? number : number << (10 * (power + 1));
-    require(bytes >= sizeof(float), "--sizes: {} bytes hold no float32", bytes);
+    require(bytes >= sizeof(float), "{}: {} bytes hold no float32", option, bytes);
     return bytes / sizeof(float);
 }
 
 // "1M:64M:x4" as 1M, 4M, 16M, 64M.
 void add_sizes(const std::string& text, std::vector<std::size_t>& sizes) {
     const auto parts = split(text, ':');
-    if (parts.size() == 1) return sizes.push_back(parameters_of(text));
+    if (parts.size() == 1) return sizes.push_back(parameters_of("--sizes", text));
     require(parts.size() == 3 && parts[2].starts_with("x"), "--sizes: \"{}\" must be a size, or FROM:TO:xFACTOR such as 1M:64M:x4", text);
     const auto factor = number_in<std::uint64_t>("--sizes", parts[2].substr(1), 2, 1024);
-    const std::size_t last = parameters_of(parts[1]);
-    std::size_t size = parameters_of(parts[0]);
+    const std::size_t last = parameters_of("--sizes", parts[1]);
+    std::size_t size = parameters_of("--sizes", parts[0]);
     require(size <= last, "--sizes: \"{}\" ends below where it begins", text);
     for (; size <= last; size *= factor) sizes.push_back(size);
 }
@@ -189,7 +189,7 @@ private:
 };
 
 struct Command {
-    std::string exchanges, rings, sizes, silos, graphs, dropouts, cipher, integrity, transport, json, csv;
+    std::string exchanges, rings, sizes, part, silos, graphs, dropouts, cipher, integrity, transport, json, csv;
     std::uint64_t chunk_kib = 0;
     RaceRules rules;
     po::options_description options{"Options"};
@@ -204,6 +204,7 @@ struct Command {
             "ring", po::value(&rings)->default_value("32"), "bits of a word: 32, 64 or 32,64")(
             "sizes", po::value(&sizes)->default_value("1M:64M:x4"),
             "sizes of the vector in bytes of float32 (K, M, G) or parameters (25000000p), each alone or as FROM:TO:xFACTOR")(
+            "part", po::value(&part), "sum vectors part by part, each part as a sum of its own in the memory of this size; default: whole")(
             "silos", po::value(&silos), "silos, in turn over the ranks; default: one a rank")(
             "graph", po::value(&graphs)->default_value("auto"), "who masks with whom in secure sums: auto, complete, harary")(
             "dropouts", po::value(&dropouts)->default_value("0"), "share of silos that leave secure sums before they enter")(
@@ -238,6 +239,13 @@ struct Command {
             sweep.graphs.push_back(word);
         }
         for (const auto& word : comma_list(dropouts)) sweep.dropouts.push_back(number_in<double>("--dropouts", word, 0, 0.9));
+        for (const std::size_t parameters : sweep.parameters) {
+            const std::uint64_t sums =
+                (rules.most_repetitions + 1) * BenchmarkSetting{.parameters = parameters, .part = part_size()}.parts();
+            require(sums <= most_sums,
+                    "--part {}: makes {} sums of all parts and repetitions, at most {} can be told apart; give larger parts", part, sums,
+                    most_sums);
+        }
         one_of("--cipher", cipher, {"aes128-ctr", "chacha20"});
         one_of("--integrity", integrity, {"none", "tags"});
         one_of("--transport", transport, {"auto", "shared", "messages"});
@@ -258,6 +266,9 @@ struct Command {
         return sweep;
     }
 
+    /// Parameters of a part; 0: all.
+    [[nodiscard]] std::size_t part_size() const { return part.empty() ? 0 : parameters_of("--part", part); }
+
 private:
     static void one_of(const std::string& option, const std::string& word, const std::vector<std::string>& known) {
         if (std::ranges::find(known, word) == known.end()) throw UsageError(unknown_name(option, word, known));
@@ -265,11 +276,12 @@ private:
 };
 
 int bench(const Communicator& world, const Command& command, bool chose_exchanges, bool with_phases) {
-    BenchmarkSetting setting{.cipher = command.cipher,
+    BenchmarkSetting setting{.part = 0,
+                             .cipher = command.cipher,
                              .integrity = command.integrity,
                              .transport = command.transport,
                              .chunk_kib = command.chunk_kib,
-                             .most_rounds = command.rules.most_repetitions + 1};
+                             .most_repetitions = command.rules.most_repetitions};
     std::optional<Sweep> sweep;
     succeed_on_first(world, [&] {
         for (const auto& file : {command.json, command.csv}) {
@@ -278,6 +290,7 @@ int bench(const Communicator& world, const Command& command, bool chose_exchange
         sweep = command.sweep(world.size(), chose_exchanges);
     });
     if (!sweep) sweep = command.sweep(world.size(), chose_exchanges);
+    setting.part = command.part_size();
     Bench bench(world, *sweep, setting, command.rules, with_phases);
     bench.run();
     succeed_on_first(world, [&] {
