@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/process.hpp"
+#include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
 #include "exchange/exact_sum.hpp"
 #include "exchange/secure_sum.hpp"
@@ -134,6 +135,9 @@ public:
         Layout layout;
         layout.add("weight", {setup_.parameters});
         global_ = exchange_->make_model(std::move(layout));
+        succeed_on_all(communicator_, [&] {
+            if (stream().is_cuda()) on_gpu_ = stream().allocate<float>(setup_.parameters);
+        });
         exchange_->publish_first(global_, [this](std::span<float> values) { std::ranges::fill(values, base_of(round_.number)); });
         round_.total = std::numeric_limits<std::uint64_t>::max();
         for (std::uint32_t silo = 0; silo < setting.silos; ++silo) round_.participants.push_back(silo);
@@ -163,28 +167,71 @@ private:
         const float base = base_of(round_.number);
         const std::uint32_t first_silo = setup_.hosted.empty() ? 0 : setup_.hosted.front();
         fill(vectors_.sent.span(), first, parameters_, first_silo, base);
+        put_on_gpu();
         double start = set_out(communicator_);
         double seconds = 0;
         exchange_->begin(round_);
         for (const std::uint32_t silo : setup_.hosted) {
             if (silo != first_silo) {  // virtual silos take turns in one buffer, which costs no silo of its own anything
+                stream().wait();
                 seconds += wall_seconds() - start;
                 fill(vectors_.sent.span(), first, parameters_, silo, base);
+                put_on_gpu();
                 start = wall_seconds();
             }
-            exchange_->add({.silo = silo, .weight = 1, .local = vectors_.sent.span(), .global = global_.values.span(), .numbers = {}});
+            exchange_->add(update_of(silo));
         }
         const Aggregate sum = exchange_->finish(round_);
+        stream().wait();
         seconds += wall_seconds() - start;
         check_mean(sum, first);
         const float next = base_of(round_.number + 1);
-        std::ranges::fill(exchange_->slice_of(global_), next);
+        step_to(next);
         start = set_out(communicator_);
         exchange_->publish(global_);
+        stream().wait();
         seconds += wall_seconds() - start;
-        wrong_ += static_cast<std::uint64_t>(std::ranges::count_if(global_.values, [next](float value) { return value != next; }));
+        wrong_ += static_cast<std::uint64_t>(std::ranges::count_if(
+            on_host(std::span<const float>(global_.values.span()), vectors_.received), [next](float value) { return value != next; }));
         ++round_.number;
         return seconds;
+    }
+
+    [[nodiscard]] const Stream& stream() const { return exchange_->stream(); }
+    // Silos train where sums are made: their vectors are there before the clock runs.
+    void put_on_gpu() {
+        if (!stream().is_cuda()) return;
+        stream().upload(std::span<const float>(vectors_.sent.span()), on_gpu_.span());
+        stream().wait();
+    }
+    // What is hidden is tagged on the host: a silo on a GPU has to bring it there.
+    [[nodiscard]] Update update_of(std::uint32_t silo) {
+        Update update{.silo = silo, .weight = 1, .local = vectors_.sent.span(), .global = global_.values.span(), .numbers = {}};
+        if (!stream().is_cuda()) return update;
+        update.local = on_gpu_.span();
+        if (group_) update.copy = on_host(update.local, vectors_.received);
+        return update;
+    }
+    // The server's step is not part of the exchange, and not timed.
+    void step_to(float next) {
+        const auto slice = exchange_->slice_of(global_);
+        if (!stream().is_cuda()) {
+            std::ranges::fill(slice, next);
+            return;
+        }
+        const auto values = vectors_.received.span().first(slice.size());
+        std::ranges::fill(values, next);
+        stream().upload(std::span<const float>(values), slice);
+        stream().wait();
+    }
+    // values, or their copy.
+    template <class T>
+    [[nodiscard]] std::span<const T> on_host(std::span<const T> values, Buffer<T>& copy) const {
+        if (!stream().is_cuda()) return values;
+        if (copy.size() < values.size()) copy = Buffer<T>(values.size());
+        stream().download(values, copy.span().first(values.size()));
+        stream().wait();
+        return copy.span().first(values.size());
     }
 
     // Exact sums of base and update in float32 need bases below 8. Every round has another model: one on the same would be looked up in the
@@ -200,6 +247,7 @@ private:
             setup.names.push_back(std::to_string(silo));
             if (static_cast<int>(silo) % communicator.size() == communicator.rank()) setup.hosted.push_back(silo);
         }
+        setup.gpu = setting.gpu;
         return setup;
     }
     static ExchangeConfig config_of(const BenchmarkSetting& setting, bool is_secure) {
@@ -210,7 +258,7 @@ private:
         config.range = "fixed";
         config.range_value = Given::range;
         config.weights = "uniform";
-        config.transport = setting.transport;
+        config.transport = setting.gpu ? "nccl" : setting.transport;
         config.chunk_kib = setting.chunk_kib;
         config.secure = is_secure;
         config.identities = "throwaway";
@@ -236,10 +284,11 @@ private:
             ++members;
             times += Given::times(silo);
         }
-        for (std::size_t i = 0; i < sum.mean.size(); ++i) {
+        const auto means = on_host(std::span<const double>(sum.mean), means_);
+        for (std::size_t i = 0; i < means.size(); ++i) {
             const std::size_t at = first + sum.begin + i;
             const auto integer = at < parameters_ ? static_cast<double>(members * Given::of_all(at) + times * Given::of_each(at)) : 0;
-            if (sum.mean[i] != integer * Given::quantum / static_cast<double>(members)) ++wrong_;
+            if (means[i] != integer * Given::quantum / static_cast<double>(members)) ++wrong_;
         }
     }
 
@@ -250,6 +299,8 @@ private:
     std::unique_ptr<SecureGroup> group_;
     std::unique_ptr<Exchange> exchange_;
     Parameters global_;
+    Buffer<float> on_gpu_;  // what the silo in turn gives, where sums are made on GPUs
+    Buffer<double> means_;  // copied from there
     Round round_;
     std::uint32_t first_member_ = 0;
     std::map<std::string, PhaseTime> phases_;  // of all parts

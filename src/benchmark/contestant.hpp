@@ -8,12 +8,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/buffer.hpp"
 #include "base/phase_clock.hpp"
 #include "comm/mpi.hpp"
+#include "device/stream.hpp"
 
 namespace silosum {
 
@@ -30,6 +32,7 @@ struct BenchmarkSetting {
     std::string transport = "auto";
     std::uint64_t chunk_kib = 2048;
     std::uint64_t most_repetitions = 64;
+    std::optional<Stream> gpu{};  // that no other rank uses: our sums are made there, over NCCL
 
     [[nodiscard]] std::size_t part_size() const { return part == 0 ? parameters : std::min(part, parameters); }
     [[nodiscard]] std::size_t parts() const { return (parameters + part_size() - 1) / part_size(); }

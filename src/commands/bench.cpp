@@ -14,9 +14,11 @@
 #include "benchmark/race.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
+#include "comm/nccl.hpp"
 #include "commands/mpi_job.hpp"
 #include "commands/output_file.hpp"
 #include "commands/verb_options.hpp"
+#include "config/device_choice.hpp"
 #include "io/atomic_file.hpp"
 #include "kernels/isa.hpp"
 
@@ -122,12 +124,20 @@ std::string csv_of(const nlohmann::json& lines) {
 
 class Bench {
 public:
-    Bench(const Communicator& world, const Sweep& sweep, const BenchmarkSetting& setting, const RaceRules& rules, bool with_phases)
-        : world_(world), load_(world), sweep_(sweep), setting_(setting), rules_(rules), with_phases_(with_phases) {}
+    Bench(const Communicator& world, const Sweep& sweep, const BenchmarkSetting& setting, const RaceRules& rules, std::string device,
+          bool with_phases)
+        : world_(world),
+          load_(world),
+          sweep_(sweep),
+          setting_(setting),
+          rules_(rules),
+          device_(std::move(device)),
+          with_phases_(with_phases) {}
 
     void run() {
         if (leads()) {
-            fmt::print("silosum {}, {}; {}\n", version, kernels::to_string(kernels::best_isa()), load_.placement());
+            fmt::print("silosum {}, {}; {}{}\n", version, kernels::to_string(kernels::best_isa()), load_.placement(),
+                       setting_.gpu ? "; our sums on GPUs: " + device_ : "");
             print_head();
         }
         for (const std::size_t parameters : sweep_.parameters) {
@@ -149,6 +159,7 @@ public:
                 {"version", 1},
                 {"program", version},
                 {"instructions", kernels::to_string(kernels::best_isa())},
+                {"sums_on", device_},
                 {"placement", load_.placement()},
                 {"lines", lines_}};
     }
@@ -183,13 +194,14 @@ private:
     Sweep sweep_;
     BenchmarkSetting setting_;
     RaceRules rules_;
+    std::string device_;
     bool with_phases_;
     nlohmann::json lines_ = nlohmann::json::array();
     std::uint64_t wrong_words_ = 0;
 };
 
 struct Command {
-    std::string exchanges, rings, sizes, part, silos, graphs, dropouts, cipher, integrity, transport, json, csv;
+    std::string exchanges, rings, sizes, part, silos, graphs, dropouts, cipher, integrity, transport, device, json, csv;
     std::uint64_t chunk_kib = 0;
     RaceRules rules;
     po::options_description options{"Options"};
@@ -211,6 +223,7 @@ struct Command {
             "cipher", po::value(&cipher)->default_value(setting.cipher), "aes128-ctr or chacha20")(
             "integrity", po::value(&integrity)->default_value(setting.integrity), "none or tags")(
             "transport", po::value(&transport)->default_value(setting.transport), "auto, shared or messages")(
+            "device", po::value(&device)->default_value("cpu"), "cpu, or cuda: our sums on GPUs over NCCL, one GPU for each rank")(
             "chunk-kib", po::value(&chunk_kib)->default_value(setting.chunk_kib), "KiB that a rank sends to all others in one step")(
             "repetitions", po::value(&rules.most_repetitions)->default_value(rules.most_repetitions),
             "the most repetitions; fewer where all medians are known to 3 %")(
@@ -248,6 +261,10 @@ struct Command {
         }
         one_of("--cipher", cipher, {"aes128-ctr", "chacha20"});
         one_of("--integrity", integrity, {"none", "tags"});
+        one_of("--device", device, {"cpu", "cuda"});
+        require(device == "cpu" || transport == "auto", "--transport {}: with --device cuda words travel by NCCL", transport);
+        require(device == "cpu" || integrity == "none", "--integrity {}: does not go with --device cuda, whose words the host never has",
+                integrity);
         one_of("--transport", transport, {"auto", "shared", "messages"});
         require(chunk_kib >= 1 && chunk_kib <= 1 << 20, "--chunk-kib {}: must be from 1 to 1048576", chunk_kib);
         require(rules.most_repetitions >= 1 && rules.most_repetitions <= 4096, "--repetitions {}: must be from 1 to 4096",
@@ -275,6 +292,20 @@ private:
     }
 };
 
+// The GPU of this rank, and its kind.
+DeviceChoice gpu_of(const Communicator& world, const Threads& threads) {
+    succeed_on_all(world, [] {
+        const std::string why = why_no_gpu();
+        require(why.empty(), "--device cuda: {}; or give --device cpu", why);
+        require(Nccl::is_built(), "--device cuda: this build has no NCCL (see docs/gpu.md); or give --device cpu");
+    });
+    DeviceChoice choice = choose_device(world, "cuda", "float32", threads);
+    succeed_on_all(world, [&] {
+        require(!choice.is_shared, "--device cuda needs a GPU for each rank, but some ranks of a machine share one: start fewer");
+    });
+    return choice;
+}
+
 int bench(const Communicator& world, const Command& command, bool chose_exchanges, bool with_phases) {
     BenchmarkSetting setting{.part = 0,
                              .cipher = command.cipher,
@@ -291,7 +322,14 @@ int bench(const Communicator& world, const Command& command, bool chose_exchange
     });
     if (!sweep) sweep = command.sweep(world.size(), chose_exchanges);
     setting.part = command.part_size();
-    Bench bench(world, *sweep, setting, command.rules, with_phases);
+    const Threads threads;
+    std::string device = "cpu";
+    if (command.device == "cuda") {
+        const DeviceChoice choice = gpu_of(world, threads);
+        setting.gpu = choice.stream;
+        device = choice.kind;
+    }
+    Bench bench(world, *sweep, setting, command.rules, device, with_phases);
     bench.run();
     succeed_on_first(world, [&] {
         const auto result = bench.result();

@@ -30,6 +30,7 @@ const std::vector<std::function<std::string(const BenchPoint&)>>& aspects() {
         [](const BenchPoint& p) { return fmt::format("{:.0f} % leave", 100 * p.dropouts); },
         [](const BenchPoint& p) { return p.graph.substr(0, p.graph.find(',')); },
         [](const BenchPoint& p) { return fmt::format("chunks of {:.0f} KiB", p.chunk_kib); },
+        [](const BenchPoint& p) { return p.part_parameters == 0 ? "" : fmt::format("parts of {}B", short_bytes(4 * p.part_parameters)); },
         [](const BenchPoint& p) { return p.cipher; },
         [](const BenchPoint& p) { return p.integrity == "none" ? "" : p.integrity; },
     };

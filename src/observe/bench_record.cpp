@@ -40,6 +40,7 @@ public:
         point.ring_bits = optional_number("ring_bits");
         point.dropouts = optional_number("dropouts");
         point.chunk_kib = optional_number("chunk_kib");
+        point.part_parameters = optional_number("part_parameters");
         point.graph = word("graph");
         point.cipher = word("cipher");
         point.integrity = word("integrity");
@@ -79,6 +80,7 @@ BenchRecord read_bench(const std::string& name, const std::string& text_of_file)
     BenchRecord record{.name = name,
                        .program = text(file, "/program"),
                        .instructions = text(file, "/instructions"),
+                       .device = text(file, "/sums_on"),
                        .placement = text(file, "/placement"),
                        .points = {}};
     const json* lines = entry(file, "/lines");

@@ -19,6 +19,7 @@ struct BenchPoint {
     double silos = 0;
     double dropouts = 0;
     double chunk_kib = 0;
+    double part_parameters = 0;  // 0: the vector was summed as a whole
     std::string graph, cipher, integrity;
     double repetitions = 0;  // 0: it was not timed, `note` says why, and what follows is 0
     double least_s = 0, median_s = 0, p99_s = 0;
@@ -33,7 +34,7 @@ struct BenchPoint {
 
 struct BenchRecord {
     std::string name;
-    std::string program, instructions, placement;
+    std::string program, instructions, device, placement;
     std::vector<BenchPoint> points;  // at least one, in the order in which they were timed
 };
 

@@ -36,12 +36,13 @@ Cell count_of_trouble(double count) {
 }
 
 std::string files_of(const std::vector<BenchRecord>& records) {
-    html::Table table{
-        .caption = "", .columns = {"file", "where it ran", "instructions", "silosum", "lines", "not valid", "wrong words"}, .rows = {}};
+    html::Table table{.caption = "",
+                      .columns = {"file", "where it ran", "instructions, device", "silosum", "lines", "not valid", "wrong words"},
+                      .rows = {}};
     for (const auto& record : records) {
         table.rows.push_back({{record.name},
                               {record.placement},
-                              {record.instructions},
+                              {record.device.empty() ? record.instructions : record.instructions + ", " + record.device},
                               {record.program},
                               {std::to_string(record.points.size()), "number"},
                               count_of_trouble(static_cast<double>(doubtful_of(record))),

@@ -118,6 +118,7 @@ class Bench(harness.EndToEnd):
             (["--ring", "16"], "must be 32 or 64"),
             (["--dropouts", "2"], "from 0 to 0.9"),
             (["--size", "1M"], "--sizes"),
+            (["--device", "gpu"], 'unknown --device "gpu"'),
             (["--json", "."], "is no file"),
         ):
             result = harness.run(["bench", *options], ranks=2, cwd=self.folder)

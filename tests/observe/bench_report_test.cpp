@@ -91,6 +91,9 @@ TEST(BenchReport, TellsCurvesOfOtherSettingsAndFilesApart) {
     EXPECT_THAT(bench_report({first, third}), AllOf(HasSubstr("exact 32, chunks of 2048 KiB from"),
                                                     HasSubstr("exact 32, chunks of 64 KiB from"), Not(HasSubstr("allreduce, chunks"))));
     third = record_of(4);
+    for (auto& point : third.points) point.part_parameters = 262144;
+    EXPECT_THAT(bench_report({first, third}), HasSubstr("exact 32, parts of 1 MiB from"));
+    third = record_of(4);
     for (auto& point : third.points) point.silos = 2;  // as in the file of 2 ranks
     EXPECT_THAT(bench_report({first, third}),
                 AllOf(HasSubstr("exact 32 from 250 ms at ranks 2 to 500 ms at 4"), Not(HasSubstr("2 silos"))));
