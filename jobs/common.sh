@@ -73,8 +73,18 @@ read_arguments() {
     if [[ -n ${SLURM_CPUS_PER_TASK:-} && " ${flags[*]}" != *" --run.threads"* ]]; then flags+=(--run.threads "$SLURM_CPUS_PER_TASK"); fi
 }
 
-# Starts the ranks in the background, so that this shell can act on signals, and sets `ranks` to the launcher's process.
+# Sets `placement`: what the launcher is told where only a part of the allocation is used. place NODES RANKS_ON_EACH
+place() {
+    case $site_launcher in
+        srun) placement=(--nodes="$1" --ntasks="$(($1 * $2))" --ntasks-per-node="$2") ;;
+        mpirun) placement=(-np "$(($1 * $2))" --map-by "ppr:$2:node") ;;
+    esac
+}
+
+# start_ranks VERB ARGUMENTS...: starts the ranks in the background, so that this shell can act on signals, and sets `ranks` to the
+# launcher's process. On the whole allocation, unless `placement` says otherwise.
 # Which GPU a rank takes the program decides, by the rank's place on its machine: all of a node's GPUs may be visible to all its ranks.
+placement=()
 start_ranks() {
     case $site_launcher in
         srun)
@@ -86,7 +96,7 @@ start_ranks() {
             local groups=()
             if ((${SLURM_HET_SIZE:-1} > 1)); then groups=(--het-group="0-$((SLURM_HET_SIZE - 1))"); fi
             # Ranks end together; where one ends alone the others would wait for it. Not --kill-on-bad-exit, which could change the code.
-            srun --mpi="$site_mpi" --wait=10 "${groups[@]}" "${program[@]}" train "$config" "${flags[@]}" &
+            srun --mpi="$site_mpi" --wait=10 "${groups[@]}" "${placement[@]}" "${program[@]}" "$@" &
             ;;
         mpirun)
             if ((${SLURM_HET_SIZE:-1} > 1)); then
@@ -94,7 +104,7 @@ start_ranks() {
             fi
             local binding=()
             if ((${SLURM_CPUS_PER_TASK:-1} > 1)); then binding=(--bind-to none); fi
-            mpirun "${binding[@]}" "${program[@]}" train "$config" "${flags[@]}" &
+            mpirun "${binding[@]}" "${placement[@]}" "${program[@]}" "$@" &
             ;;
         *) fail "SILOSUM_LAUNCHER=$site_launcher: known are srun and mpirun" ;;
     esac
@@ -109,9 +119,6 @@ remember_signal() {
     say "SIG$signal: ranks are told to save and stop"
 }
 
-# Changes when a run writes how it ended, whatever the clocks of the nodes say.
-end_of_run() { stat --format '%i %y' "$run_dir/summary.json" 2> /dev/null || true; }
-
 # The code of the ranks, by what the run has written.
 code_of_end() {
     if grep --quiet '"stop_reason": "signal' "$run_dir/summary.json"; then
@@ -123,18 +130,26 @@ code_of_end() {
     fi
 }
 
-# Sets `code` to what the ranks end with. They are told of a signal every five seconds, and not in the first two: a launcher that is about to
-# start them passes nothing on, or ends by it.
-# One that stays though the run is over is ended: srun and mpirun have both been seen to lock themselves up.
-wait_for_ranks() {
-    local before=$1 told=$((SECONDS - 3)) over=""
+# Changes when a file is written anew, whatever the clocks of the nodes say.
+state_of() { stat --format '%i %y' "$1" 2> /dev/null || true; }
+
+# run_ranks TELL END VERB ARGUMENTS...: the ranks from their start to their end, whose code becomes `code`.
+# TELL: what they are told where this job gets a signal: every five seconds, and not in the first two, as a launcher that is about to start
+# them passes nothing on, or ends by it. END: the file that they write last. A launcher that stays though it is there is ended (srun and
+# mpirun have both been seen to lock themselves up): is_over=yes, and the code is not that of the ranks.
+run_ranks() {
+    local tell=$1 end=$2 before told over=""
+    before=$(state_of "$end")
+    start_ranks "${@:3}"
+    told=$((SECONDS - 3))
+    is_over=no
     while kill -0 "$ranks" 2> /dev/null; do
         if [[ -n $signal ]] && ((SECONDS >= told + 5)); then
-            kill -USR1 "$ranks" 2> /dev/null || true # they may have ended by themselves meanwhile
+            kill -"$tell" "$ranks" 2> /dev/null || true # they may have ended by themselves meanwhile
             told=$SECONDS
         fi
-        if [[ -z $over && $(end_of_run) != "$before" ]]; then over=$SECONDS; fi
-        if [[ -n $over ]] && ((SECONDS >= over + site_end_wait)); then
+        if [[ $is_over == no && $(state_of "$end") != "$before" ]]; then is_over=yes over=$SECONDS; fi
+        if [[ $is_over == yes ]] && ((SECONDS >= over + site_end_wait)); then
             say "the run is over, but $site_launcher does not end: it is killed"
             kill -KILL "$ranks" 2> /dev/null || true
         fi
@@ -144,7 +159,6 @@ wait_for_ranks() {
     code=0
     wait "$ranks" || code=$?
     if ((code < 0)); then code=143; fi # bash 5.2 forgets that a child was ended by a signal which it traps itself
-    if ((code > 128)) && [[ -n $over ]]; then code=$(code_of_end); fi
 }
 
 # The same job again, in the queue: it goes on from the last checkpoint.
@@ -155,17 +169,16 @@ requeue() {
 
 # train CONFIG [--section.key value ...]: the whole of a job.
 train() {
-    signal="" ranks=""
+    signal=""
     trap 'remember_signal USR1' USR1
     trap 'remember_signal TERM' TERM
     find_program
     read_arguments "$@"
     say "job $SLURM_JOB_ID, restart ${SLURM_RESTART_COUNT:-0}, on ${SLURM_JOB_NODELIST:-?}: $site_launcher ${program[*]} train $config ${flags[*]}"
-    local before end_before
+    local before
     before=$(newest_checkpoint)
-    end_before=$(end_of_run)
-    start_ranks
-    wait_for_ranks "$end_before"
+    run_ranks USR1 "$run_dir/summary.json" train "$config" "${flags[@]}"
+    if ((code > 128)) && [[ $is_over == yes ]]; then code=$(code_of_end); fi
     case $code in
         0) say "done" ;;
         5) say "done, without the silos of ranks that died: see $run_dir/summary.json" ;;

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/process.hpp"
+#include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
 #include "exchange/exact_sum.hpp"
 #include "exchange/secure_sum.hpp"
@@ -26,10 +27,13 @@ struct Given {
     static std::int64_t times(std::uint32_t silo) { return silo % 512; }
 };
 
-void fill(std::span<float> values, std::uint32_t silo, float base) {
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        values[i] = base + static_cast<float>(Given::of_all(i) + Given::times(silo) * Given::of_each(i)) * Given::quantum;
+// first: coordinate of the first value; the last part is filled up with coordinates that nobody moves.
+void fill(std::span<float> values, std::size_t first, std::size_t parameters, std::uint32_t silo, float base) {
+    const std::size_t n = std::min(values.size(), parameters - first);
+    for (std::size_t i = 0; i < n; ++i) {
+        values[i] = base + static_cast<float>(Given::of_all(first + i) + Given::times(silo) * Given::of_each(first + i)) * Given::quantum;
     }
+    std::ranges::fill(values.subspan(n), base);
 }
 
 // Ranks set out together: after a meeting that leaves cores to others, one that spins.
@@ -66,8 +70,8 @@ public:
 // What everybody compares with: it adds up, and does no more.
 class AllReduce : public Contestant {
 public:
-    AllReduce(const Communicator& communicator, BenchmarkVectors& vectors, bool keeps_memory)
-        : communicator_(communicator), vectors_(vectors), keeps_memory_(keeps_memory) {}
+    AllReduce(const Communicator& communicator, std::size_t parts, BenchmarkVectors& vectors, bool keeps_memory)
+        : communicator_(communicator), parts_(parts), vectors_(vectors), keeps_memory_(keeps_memory) {}
     [[nodiscard]] double run() override {
         std::optional<KeptMemory> kept;
         if (keeps_memory_) {
@@ -75,13 +79,14 @@ public:
             all_reduce_floats(communicator_, vectors_.sent.data(), vectors_.received);  // there is memory to keep afterwards
         }
         const double start = set_out(communicator_);
-        all_reduce_floats(communicator_, vectors_.sent.data(), vectors_.received);
+        for (std::size_t part = 0; part < parts_; ++part) all_reduce_floats(communicator_, vectors_.sent.data(), vectors_.received);
         return wall_seconds() - start;
     }
     [[nodiscard]] bool knows_its_sum() const override { return false; }
 
 private:
     const Communicator& communicator_;
+    std::size_t parts_;
     BenchmarkVectors& vectors_;
     bool keeps_memory_;
 };
@@ -89,23 +94,28 @@ private:
 // A round of FedAvg in float32, as it is done where the order of the sum does not matter: weighted updates, their sum, a step of the model.
 class FloatRound : public Contestant {
 public:
-    FloatRound(const Communicator& communicator, BenchmarkVectors& vectors)
-        : communicator_(communicator), vectors_(vectors), global_(vectors.sent.size()) {}
+    FloatRound(const Communicator& communicator, std::size_t parts, BenchmarkVectors& vectors)
+        : communicator_(communicator), parts_(parts), vectors_(vectors), global_(vectors.sent.size()) {}
     [[nodiscard]] double run() override {
-        constexpr float weight = 600;
         const double start = set_out(communicator_);
+        for (std::size_t part = 0; part < parts_; ++part) run_part();
+        return wall_seconds() - start;
+    }
+    [[nodiscard]] bool knows_its_sum() const override { return false; }
+
+private:
+    void run_part() {
+        constexpr float weight = 600;
         const float* const local = vectors_.sent.data();
         float* const update = vectors_.received.data();
         for (std::size_t i = 0; i < global_.size(); ++i) update[i] = weight * (local[i] - global_[i]);
         all_reduce_floats(communicator_, nullptr, vectors_.received);
         const float share = 1 / (weight * static_cast<float>(communicator_.size()));
         for (std::size_t i = 0; i < global_.size(); ++i) global_[i] += share * update[i];
-        return wall_seconds() - start;
     }
-    [[nodiscard]] bool knows_its_sum() const override { return false; }
 
-private:
     const Communicator& communicator_;
+    std::size_t parts_;
     BenchmarkVectors& vectors_;
     Buffer<float> global_;
 };
@@ -114,7 +124,7 @@ private:
 class ExchangedRound : public Contestant {
 public:
     ExchangedRound(const Communicator& communicator, const BenchmarkSetting& setting, BenchmarkVectors& vectors, bool is_secure)
-        : communicator_(communicator), vectors_(vectors), setup_(setup(communicator, setting)) {
+        : communicator_(communicator), vectors_(vectors), parameters_(setting.parameters), setup_(setup(communicator, setting)) {
         const ExchangeConfig config = config_of(setting, is_secure);
         if (is_secure) {
             group_ = std::make_unique<SecureGroup>(communicator, config, setup_.names, setup_.hosted);
@@ -123,8 +133,11 @@ public:
             exchange_ = std::make_unique<ExactSum>(communicator, config, setup_);
         }
         Layout layout;
-        layout.add("weight", {setting.parameters});
+        layout.add("weight", {setup_.parameters});
         global_ = exchange_->make_model(std::move(layout));
+        succeed_on_all(communicator_, [&] {
+            if (stream().is_cuda()) on_gpu_ = stream().allocate<float>(setup_.parameters);
+        });
         exchange_->publish_first(global_, [this](std::span<float> values) { std::ranges::fill(values, base_of(round_.number)); });
         round_.total = std::numeric_limits<std::uint64_t>::max();
         for (std::uint32_t silo = 0; silo < setting.silos; ++silo) round_.participants.push_back(silo);
@@ -132,34 +145,16 @@ public:
     }
 
     [[nodiscard]] double run() override {
-        const float base = base_of(round_.number);
-        const std::uint32_t first = setup_.hosted.empty() ? 0 : setup_.hosted.front();
-        fill(vectors_.sent.span(), first, base);
-        double start = set_out(communicator_);
+        phases_.clear();
         double seconds = 0;
-        exchange_->begin(round_);
-        for (const std::uint32_t silo : setup_.hosted) {
-            if (silo != first) {  // virtual silos take turns in one buffer, which costs no silo of its own anything
-                seconds += wall_seconds() - start;
-                fill(vectors_.sent.span(), silo, base);
-                start = wall_seconds();
-            }
-            exchange_->add({.silo = silo, .weight = 1, .local = vectors_.sent.span(), .global = global_.values.span(), .numbers = {}});
+        for (std::size_t first = 0; first < parameters_; first += setup_.parameters) {
+            seconds += run_part(first);
+            for (const auto& [phase, time] : exchange_->clock().phases()) phases_[phase] += time;
         }
-        const Aggregate sum = exchange_->finish(round_);
-        seconds += wall_seconds() - start;
-        check_mean(sum);
-        const float next = base_of(round_.number + 1);
-        std::ranges::fill(exchange_->slice_of(global_), next);
-        start = set_out(communicator_);
-        exchange_->publish(global_);
-        seconds += wall_seconds() - start;
-        wrong_ += static_cast<std::uint64_t>(std::ranges::count_if(global_.values, [next](float value) { return value != next; }));
-        ++round_.number;
         return seconds;
     }
     [[nodiscard]] std::uint64_t wrong_words() const override { return wrong_; }
-    [[nodiscard]] const std::map<std::string, PhaseTime>& phases() const override { return exchange_->clock().phases(); }
+    [[nodiscard]] const std::map<std::string, PhaseTime>& phases() const override { return phases_; }
     [[nodiscard]] std::string graph() const override {
         if (!group_) return "";
         const std::uint32_t neighbours = group_->plan().neighbours;
@@ -167,19 +162,92 @@ public:
     }
 
 private:
+    // Seconds for the coordinates from `first` on.
+    double run_part(std::size_t first) {
+        const float base = base_of(round_.number);
+        const std::uint32_t first_silo = setup_.hosted.empty() ? 0 : setup_.hosted.front();
+        fill(vectors_.sent.span(), first, parameters_, first_silo, base);
+        put_on_gpu();
+        double start = set_out(communicator_);
+        double seconds = 0;
+        exchange_->begin(round_);
+        for (const std::uint32_t silo : setup_.hosted) {
+            if (silo != first_silo) {  // virtual silos take turns in one buffer, which costs no silo of its own anything
+                stream().wait();
+                seconds += wall_seconds() - start;
+                fill(vectors_.sent.span(), first, parameters_, silo, base);
+                put_on_gpu();
+                start = wall_seconds();
+            }
+            exchange_->add(update_of(silo));
+        }
+        const Aggregate sum = exchange_->finish(round_);
+        stream().wait();
+        seconds += wall_seconds() - start;
+        check_mean(sum, first);
+        const float next = base_of(round_.number + 1);
+        step_to(next);
+        start = set_out(communicator_);
+        exchange_->publish(global_);
+        stream().wait();
+        seconds += wall_seconds() - start;
+        wrong_ += static_cast<std::uint64_t>(std::ranges::count_if(
+            on_host(std::span<const float>(global_.values.span()), vectors_.received), [next](float value) { return value != next; }));
+        ++round_.number;
+        return seconds;
+    }
+
+    [[nodiscard]] const Stream& stream() const { return exchange_->stream(); }
+    // Silos train where sums are made: their vectors are there before the clock runs.
+    void put_on_gpu() {
+        if (!stream().is_cuda()) return;
+        stream().upload(std::span<const float>(vectors_.sent.span()), on_gpu_.span());
+        stream().wait();
+    }
+    // What is hidden is tagged on the host: a silo on a GPU has to bring it there.
+    [[nodiscard]] Update update_of(std::uint32_t silo) {
+        Update update{.silo = silo, .weight = 1, .local = vectors_.sent.span(), .global = global_.values.span(), .numbers = {}};
+        if (!stream().is_cuda()) return update;
+        update.local = on_gpu_.span();
+        if (group_) update.copy = on_host(update.local, vectors_.received);
+        return update;
+    }
+    // The server's step is not part of the exchange, and not timed.
+    void step_to(float next) {
+        const auto slice = exchange_->slice_of(global_);
+        if (!stream().is_cuda()) {
+            std::ranges::fill(slice, next);
+            return;
+        }
+        const auto values = vectors_.received.span().first(slice.size());
+        std::ranges::fill(values, next);
+        stream().upload(std::span<const float>(values), slice);
+        stream().wait();
+    }
+    // values, or their copy.
+    template <class T>
+    [[nodiscard]] std::span<const T> on_host(std::span<const T> values, Buffer<T>& copy) const {
+        if (!stream().is_cuda()) return values;
+        if (copy.size() < values.size()) copy = Buffer<T>(values.size());
+        stream().download(values, copy.span().first(values.size()));
+        stream().wait();
+        return copy.span().first(values.size());
+    }
+
     // Exact sums of base and update in float32 need bases below 8. Every round has another model: one on the same would be looked up in the
-    // ledgers.
+    // ledgers: most_sums of them.
     static float base_of(std::uint64_t round) { return static_cast<float>(round) * 0x1p-10F; }
     static std::uint32_t leavers_of(const BenchmarkSetting& setting) {
         return static_cast<std::uint32_t>(setting.dropouts * setting.silos);
     }
 
     static ExchangeSetup setup(const Communicator& communicator, const BenchmarkSetting& setting) {
-        ExchangeSetup setup{.parameters = setting.parameters, .hosted = {}, .silos_per_round = setting.silos};
+        ExchangeSetup setup{.parameters = setting.part_size(), .hosted = {}, .silos_per_round = setting.silos};
         for (std::uint32_t silo = 0; silo < setting.silos; ++silo) {
             setup.names.push_back(std::to_string(silo));
             if (static_cast<int>(silo) % communicator.size() == communicator.rank()) setup.hosted.push_back(silo);
         }
+        setup.gpu = setting.gpu;
         return setup;
     }
     static ExchangeConfig config_of(const BenchmarkSetting& setting, bool is_secure) {
@@ -190,7 +258,7 @@ private:
         config.range = "fixed";
         config.range_value = Given::range;
         config.weights = "uniform";
-        config.transport = setting.transport;
+        config.transport = setting.gpu ? "nccl" : setting.transport;
         config.chunk_kib = setting.chunk_kib;
         config.secure = is_secure;
         config.identities = "throwaway";
@@ -199,7 +267,8 @@ private:
         config.integrity = setting.integrity;
         config.corrupt = 0.05;
         config.dropouts = std::max(0.05, setting.dropouts);
-        for (std::uint64_t round = 1; is_secure && round <= setting.most_rounds; ++round) {
+        const std::uint64_t sums = (setting.most_repetitions + 1) * setting.parts();
+        for (std::uint64_t round = 1; is_secure && round <= sums; ++round) {
             for (std::uint32_t silo = 0; silo < leavers_of(setting); ++silo) {
                 config.rehearse_leaving.push_back(fmt::format("{}:{}:entry", round, silo));
             }
@@ -208,28 +277,33 @@ private:
     }
 
     // The mean is one division of an exact number: no other bits will do.
-    void check_mean(const Aggregate& sum) {
+    void check_mean(const Aggregate& sum, std::size_t first) {
         std::int64_t members = 0;
         std::int64_t times = 0;
         for (std::uint32_t silo = first_member_; silo < setup_.names.size(); ++silo) {
             ++members;
             times += Given::times(silo);
         }
-        for (std::size_t i = 0; i < sum.mean.size(); ++i) {
-            const std::size_t at = sum.begin + i;
-            const auto integer = static_cast<double>(members * Given::of_all(at) + times * Given::of_each(at));
-            if (sum.mean[i] != integer * Given::quantum / static_cast<double>(members)) ++wrong_;
+        const auto means = on_host(std::span<const double>(sum.mean), means_);
+        for (std::size_t i = 0; i < means.size(); ++i) {
+            const std::size_t at = first + sum.begin + i;
+            const auto integer = at < parameters_ ? static_cast<double>(members * Given::of_all(at) + times * Given::of_each(at)) : 0;
+            if (means[i] != integer * Given::quantum / static_cast<double>(members)) ++wrong_;
         }
     }
 
     const Communicator& communicator_;
     BenchmarkVectors& vectors_;
-    ExchangeSetup setup_;
+    std::size_t parameters_;  // of the whole vector
+    ExchangeSetup setup_;     // of a part
     std::unique_ptr<SecureGroup> group_;
     std::unique_ptr<Exchange> exchange_;
     Parameters global_;
+    Buffer<float> on_gpu_;  // what the silo in turn gives, where sums are made on GPUs
+    Buffer<double> means_;  // copied from there
     Round round_;
     std::uint32_t first_member_ = 0;
+    std::map<std::string, PhaseTime> phases_;  // of all parts
     std::uint64_t wrong_ = 0;
 };
 
@@ -243,16 +317,16 @@ const std::map<std::string, PhaseTime>& Contestant::phases() const {
 const std::vector<ContestantRow>& contestant_list() {
     static const std::vector<ContestantRow> rows{
         {"allreduce", "MPI_Allreduce of float32, which hides nothing and rounds", false, false,
-         [](const Communicator& c, const BenchmarkSetting&, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
-             return std::make_unique<AllReduce>(c, v, false);
+         [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
+             return std::make_unique<AllReduce>(c, s.parts(), v, false);
          }},
         {"allreduce-kept", "the same where freed memory is kept, as glibc can be told to (MALLOC_MMAP_MAX_=0)", false, false,
-         [](const Communicator& c, const BenchmarkSetting&, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
-             return std::make_unique<AllReduce>(c, v, true);
+         [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
+             return std::make_unique<AllReduce>(c, s.parts(), v, true);
          }},
         {"float", "a round in float32: weighted updates, MPI_Allreduce, the new model", false, false,
-         [](const Communicator& c, const BenchmarkSetting&, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
-             return std::make_unique<FloatRound>(c, v);
+         [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
+             return std::make_unique<FloatRound>(c, s.parts(), v);
          }},
         {"exact", "the exact sum, from the silos' models to the published one", true, false,
          [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {

@@ -1,23 +1,28 @@
 // Ways to add up vectors over ranks, to be timed side by side on the same buffers. What the sum must be is known: silo s gives
-// m(s, i) * 2^-20 at coordinate i, small integers m by a formula, which no way may round.
+// m(s, i) * 2^-20 at coordinate i, small integers m by a formula, which no way may round. A vector that is longer than memory is summed
+// part by part, each part as a sum of its own.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/buffer.hpp"
 #include "base/phase_clock.hpp"
 #include "comm/mpi.hpp"
+#include "device/stream.hpp"
 
 namespace silosum {
 
 /// What is summed, equal on all ranks.
 struct BenchmarkSetting {
     std::size_t parameters = 0;
+    std::size_t part = 0;  // parameters that are in memory at a time; 0: all
     std::uint64_t ring_bits = 32;
     std::uint32_t silos = 1;  // in turn over the ranks; those beyond the ranks are virtual
     std::string graph = "auto";
@@ -26,12 +31,18 @@ struct BenchmarkSetting {
     std::string integrity = "none";
     std::string transport = "auto";
     std::uint64_t chunk_kib = 2048;
-    std::uint64_t most_rounds = 64;
-};
+    std::uint64_t most_repetitions = 64;
+    std::optional<Stream> gpu{};  // that no other rank uses: our sums are made there, over NCCL
 
-/// Vectors that all contestants of a setting use in turn.
+    [[nodiscard]] std::size_t part_size() const { return part == 0 ? parameters : std::min(part, parameters); }
+    [[nodiscard]] std::size_t parts() const { return (parameters + part_size() - 1) / part_size(); }
+};
+/// Sums of a contestant: more would give a model again that the ledgers know.
+inline constexpr std::uint64_t most_sums = 8191;
+
+/// Vectors that all contestants of a setting use in turn, of one part.
 struct BenchmarkVectors {
-    explicit BenchmarkVectors(std::size_t parameters) : sent(parameters), received(parameters) {}
+    explicit BenchmarkVectors(std::size_t part) : sent(part), received(part) {}
     Buffer<float> sent;
     Buffer<float> received;
 };
@@ -39,7 +50,7 @@ struct BenchmarkVectors {
 class Contestant {
 public:
     virtual ~Contestant() = default;
-    /// Collective. One sum; seconds on this rank, without making what is given.
+    /// Collective. One sum of the whole vector; seconds on this rank, without making what is given.
     [[nodiscard]] virtual double run() = 0;
     /// Coordinates of all results so far that are not what they must be, on this rank. Where none can be told: nothing.
     [[nodiscard]] virtual std::uint64_t wrong_words() const { return 0; }

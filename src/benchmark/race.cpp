@@ -27,7 +27,7 @@ struct Runner {
 class Race {
 public:
     Race(const Communicator& communicator, MachineLoad& load, const BenchmarkSetting& setting, const RaceRules& rules)
-        : communicator_(communicator), load_(load), setting_(setting), rules_(rules), vectors_(setting.parameters) {}
+        : communicator_(communicator), load_(load), setting_(setting), rules_(rules), vectors_(setting.part_size()) {}
 
     // The first run touches all memory: it is not timed, but tells how much there is.
     void enter(const ContestantRow& row, std::uint64_t ring_bits) {
@@ -45,7 +45,7 @@ public:
             runner.line.note = error.what();
             runner.line.is_valid = false;
         }
-        std::vector<std::uint64_t> extra{peak_resident_bytes() - std::min(before, peak_resident_bytes())};
+        std::vector<std::uint64_t> extra{std::max(before, peak_resident_bytes()) - before};
         all_reduce_max(communicator_, std::span<std::uint64_t>(extra));
         runner.line.extra_bytes = extra[0];
         runners_.push_back(std::move(runner));
@@ -144,6 +144,7 @@ nlohmann::json BenchmarkLine::to_json(int ranks) const {
                         {"dropouts", setting.dropouts},
                         {"chunk_kib", setting.chunk_kib},
                         {"valid", is_valid}};
+    if (setting.parts() > 1) json["part_parameters"] = setting.part;
     if (ring_bits != 0) json["ring_bits"] = ring_bits;
     if (!graph.empty()) json.update({{"graph", graph}, {"cipher", setting.cipher}, {"integrity", setting.integrity}});
     if (!note.empty()) json["note"] = note;
@@ -175,9 +176,9 @@ std::vector<BenchmarkLine> race(const Communicator& communicator, MachineLoad& l
 
 // Two vectors; MPI_Allreduce takes a third; each of ours has a model, its slice of the mean, buffers, and the sum of virtual silos.
 std::uint64_t bytes_of_race(const BenchmarkSetting& setting, int ranks, std::size_t contestants) {
-    const std::uint64_t vector = 4 * setting.parameters;
+    const std::uint64_t vector = 4 * setting.part_size();
     const std::uint64_t words = setting.silos > static_cast<std::uint32_t>(ranks) ? 2 * vector : 0;
-    const std::uint64_t slice = 8 * setting.parameters / static_cast<std::uint64_t>(ranks);
+    const std::uint64_t slice = 8 * setting.part_size() / static_cast<std::uint64_t>(ranks);
     return 3 * vector + contestants * (vector + words + slice + 4 * 1024 * setting.chunk_kib);
 }
 

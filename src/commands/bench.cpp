@@ -14,10 +14,12 @@
 #include "benchmark/race.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
+#include "comm/nccl.hpp"
 #include "commands/bench_fit.hpp"
 #include "commands/mpi_job.hpp"
 #include "commands/output_file.hpp"
 #include "commands/verb_options.hpp"
+#include "config/device_choice.hpp"
 #include "io/atomic_file.hpp"
 #include "kernels/isa.hpp"
 
@@ -52,27 +54,27 @@ Number number_in(const std::string& option, const std::string& text, double leas
 }
 
 // "16M" as bytes of float32, or "1663370p" as parameters.
-std::size_t parameters_of(const std::string& text) {
+std::size_t parameters_of(const std::string& option, const std::string& text) {
     const std::string suffixes = "KMG";
     const char last = text.empty() ? '\0' : text.back();
     const auto power = suffixes.find(last);
     const bool has_suffix = last == 'p' || power != std::string::npos;
     const auto number =
-        number_in<std::uint64_t>("--sizes", has_suffix ? text.substr(0, text.size() - 1) : text, 1, static_cast<double>(1ULL << 42));
+        number_in<std::uint64_t>(option, has_suffix ? text.substr(0, text.size() - 1) : text, 1, static_cast<double>(1ULL << 42));
     if (last == 'p') return number;
     const std::uint64_t bytes = power == std::string::npos ? number : number << (10 * (power + 1));
-    require(bytes >= sizeof(float), "--sizes: {} bytes hold no float32", bytes);
+    require(bytes >= sizeof(float), "{}: {} bytes hold no float32", option, bytes);
     return bytes / sizeof(float);
 }
 
 // "1M:64M:x4" as 1M, 4M, 16M, 64M.
 void add_sizes(const std::string& text, std::vector<std::size_t>& sizes) {
     const auto parts = split(text, ':');
-    if (parts.size() == 1) return sizes.push_back(parameters_of(text));
+    if (parts.size() == 1) return sizes.push_back(parameters_of("--sizes", text));
     require(parts.size() == 3 && parts[2].starts_with("x"), "--sizes: \"{}\" must be a size, or FROM:TO:xFACTOR such as 1M:64M:x4", text);
     const auto factor = number_in<std::uint64_t>("--sizes", parts[2].substr(1), 2, 1024);
-    const std::size_t last = parameters_of(parts[1]);
-    std::size_t size = parameters_of(parts[0]);
+    const std::size_t last = parameters_of("--sizes", parts[1]);
+    std::size_t size = parameters_of("--sizes", parts[0]);
     require(size <= last, "--sizes: \"{}\" ends below where it begins", text);
     for (; size <= last; size *= factor) sizes.push_back(size);
 }
@@ -123,12 +125,20 @@ std::string csv_of(const nlohmann::json& lines) {
 
 class Bench {
 public:
-    Bench(const Communicator& world, const Sweep& sweep, const BenchmarkSetting& setting, const RaceRules& rules, bool with_phases)
-        : world_(world), load_(world), sweep_(sweep), setting_(setting), rules_(rules), with_phases_(with_phases) {}
+    Bench(const Communicator& world, const Sweep& sweep, const BenchmarkSetting& setting, const RaceRules& rules, std::string device,
+          bool with_phases)
+        : world_(world),
+          load_(world),
+          sweep_(sweep),
+          setting_(setting),
+          rules_(rules),
+          device_(std::move(device)),
+          with_phases_(with_phases) {}
 
     void run() {
         if (leads()) {
-            fmt::print("silosum {}, {}; {}\n", version, kernels::to_string(kernels::best_isa()), load_.placement());
+            fmt::print("silosum {}, {}; {}{}\n", version, kernels::to_string(kernels::best_isa()), load_.placement(),
+                       setting_.gpu ? "; our sums on GPUs: " + device_ : "");
             print_head();
         }
         for (const std::size_t parameters : sweep_.parameters) {
@@ -150,6 +160,7 @@ public:
                 {"version", 1},
                 {"program", version},
                 {"instructions", kernels::to_string(kernels::best_isa())},
+                {"sums_on", device_},
                 {"placement", load_.placement()},
                 {"lines", lines_}};
     }
@@ -184,13 +195,14 @@ private:
     Sweep sweep_;
     BenchmarkSetting setting_;
     RaceRules rules_;
+    std::string device_;
     bool with_phases_;
     nlohmann::json lines_ = nlohmann::json::array();
     std::uint64_t wrong_words_ = 0;
 };
 
 struct Command {
-    std::string exchanges, rings, sizes, silos, graphs, dropouts, cipher, integrity, transport, json, csv, fit;
+    std::string exchanges, rings, sizes, part, silos, graphs, dropouts, cipher, integrity, transport, device, json, csv, fit;
     std::uint64_t chunk_kib = 0;
     RaceRules rules;
     po::options_description options{"Options"};
@@ -205,12 +217,14 @@ struct Command {
             "ring", po::value(&rings)->default_value("32"), "bits of a word: 32, 64 or 32,64")(
             "sizes", po::value(&sizes)->default_value("1M:64M:x4"),
             "sizes of the vector in bytes of float32 (K, M, G) or parameters (25000000p), each alone or as FROM:TO:xFACTOR")(
+            "part", po::value(&part), "sum vectors part by part, each part as a sum of its own in the memory of this size; default: whole")(
             "silos", po::value(&silos), "silos, in turn over the ranks; default: one a rank")(
             "graph", po::value(&graphs)->default_value("auto"), "who masks with whom in secure sums: auto, complete, harary")(
             "dropouts", po::value(&dropouts)->default_value("0"), "share of silos that leave secure sums before they enter")(
             "cipher", po::value(&cipher)->default_value(setting.cipher), "aes128-ctr or chacha20")(
             "integrity", po::value(&integrity)->default_value(setting.integrity), "none or tags")(
             "transport", po::value(&transport)->default_value(setting.transport), "auto, shared or messages")(
+            "device", po::value(&device)->default_value("cpu"), "cpu, or cuda: our sums on GPUs over NCCL, one GPU for each rank")(
             "chunk-kib", po::value(&chunk_kib)->default_value(setting.chunk_kib), "KiB that a rank sends to all others in one step")(
             "repetitions", po::value(&rules.most_repetitions)->default_value(rules.most_repetitions),
             "the most repetitions; fewer where all medians are known to 3 %")(
@@ -243,8 +257,19 @@ struct Command {
             sweep.graphs.push_back(word);
         }
         for (const auto& word : comma_list(dropouts)) sweep.dropouts.push_back(number_in<double>("--dropouts", word, 0, 0.9));
+        for (const std::size_t parameters : sweep.parameters) {
+            const std::uint64_t sums =
+                (rules.most_repetitions + 1) * BenchmarkSetting{.parameters = parameters, .part = part_size()}.parts();
+            require(sums <= most_sums,
+                    "--part {}: makes {} sums of all parts and repetitions, at most {} can be told apart; give larger parts", part, sums,
+                    most_sums);
+        }
         one_of("--cipher", cipher, {"aes128-ctr", "chacha20"});
         one_of("--integrity", integrity, {"none", "tags"});
+        one_of("--device", device, {"cpu", "cuda"});
+        require(device == "cpu" || transport == "auto", "--transport {}: with --device cuda words travel by NCCL", transport);
+        require(device == "cpu" || integrity == "none", "--integrity {}: does not go with --device cuda, whose words the host never has",
+                integrity);
         one_of("--transport", transport, {"auto", "shared", "messages"});
         require(chunk_kib >= 1 && chunk_kib <= 1 << 20, "--chunk-kib {}: must be from 1 to 1048576", chunk_kib);
         require(rules.most_repetitions >= 1 && rules.most_repetitions <= 4096, "--repetitions {}: must be from 1 to 4096",
@@ -263,30 +288,58 @@ struct Command {
         return sweep;
     }
 
+    /// Parameters of a part; 0: all.
+    [[nodiscard]] std::size_t part_size() const { return part.empty() ? 0 : parameters_of("--part", part); }
+
 private:
     static void one_of(const std::string& option, const std::string& word, const std::vector<std::string>& known) {
         if (std::ranges::find(known, word) == known.end()) throw UsageError(unknown_name(option, word, known));
     }
 };
 
+// The GPU of this rank, and its kind.
+DeviceChoice gpu_of(const Communicator& world, const Threads& threads) {
+    succeed_on_all(world, [] {
+        const std::string why = why_no_gpu();
+        require(why.empty(), "--device cuda: {}; or give --device cpu", why);
+        require(Nccl::is_built(), "--device cuda: this build has no NCCL (see docs/gpu.md); or give --device cpu");
+    });
+    DeviceChoice choice = choose_device(world, "cuda", "float32", threads);
+    succeed_on_all(world, [&] {
+        require(!choice.is_shared, "--device cuda needs a GPU for each rank, but some ranks of a machine share one: start fewer");
+    });
+    return choice;
+}
+
 int bench(const Communicator& world, const Command& command, bool chose_exchanges, bool with_phases, bool with_disturbed) {
-    BenchmarkSetting setting{.cipher = command.cipher,
+    BenchmarkSetting setting{.part = 0,
+                             .cipher = command.cipher,
                              .integrity = command.integrity,
                              .transport = command.transport,
                              .chunk_kib = command.chunk_kib,
-                             .most_rounds = command.rules.most_repetitions + 1};
+                             .most_repetitions = command.rules.most_repetitions};
     std::optional<Sweep> sweep;
     succeed_on_first(world, [&] {
         for (const auto& file : {command.json, command.csv, command.fit}) {
             if (!file.empty()) check_output(file, {});
         }
+        require(command.fit.empty() || (command.device == "cpu" && command.part.empty()),
+                "--fit times whole vectors on the CPU: leave out --device and --part");
         sweep = command.sweep(world.size(), chose_exchanges);
     });
     if (!sweep) sweep = command.sweep(world.size(), chose_exchanges);
     if (!command.fit.empty()) {
         return bench_fit(world, command.fit, command.rules, sizeof(float) * *std::ranges::max_element(sweep->parameters), with_disturbed);
     }
-    Bench bench(world, *sweep, setting, command.rules, with_phases);
+    setting.part = command.part_size();
+    const Threads threads;
+    std::string device = "cpu";
+    if (command.device == "cuda") {
+        const DeviceChoice choice = gpu_of(world, threads);
+        setting.gpu = choice.stream;
+        device = choice.kind;
+    }
+    Bench bench(world, *sweep, setting, command.rules, device, with_phases);
     bench.run();
     succeed_on_first(world, [&] {
         const auto result = bench.result();

@@ -62,7 +62,7 @@ BenchmarkSetting benchmark_setting(const Setting& setting, int ranks, std::uint6
     full.graph = setting.graph;
     full.dropouts = setting.dropouts;
     full.transport = setting.transport;
-    full.most_rounds = repetitions + 1;
+    full.most_repetitions = repetitions;
     return full;
 }
 

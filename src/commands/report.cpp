@@ -17,6 +17,7 @@
 #include "commands/run_folder.hpp"
 #include "commands/verb_options.hpp"
 #include "io/atomic_file.hpp"
+#include "observe/bench_report.hpp"
 #include "observe/report.hpp"
 
 namespace silosum {
@@ -44,57 +45,44 @@ RunFolder folder_of(const std::string& path) {
     std::error_code error;
     require<DataError>(std::filesystem::exists(folder.path, error), "there is no run folder {}; `silosum train` makes one", path);
     require<DataError>(std::filesystem::is_directory(folder.path, error),
-                       "{} is no folder; report takes run folders, such as runs/penguins", path);
+                       "{} is a file, where others are run folders: runs and benchmarks are drawn on pages of their own", path);
     require<DataError>(folder.holds_run(), "{} is no run folder: it has no config.cfg that a run of silosum wrote", path);
     return folder;
 }
 
-// The last part of each path, or the whole path where two runs would have one name.
-std::vector<std::string> names_of(const std::vector<RunFolder>& folders) {
+// The last part of each path, or the whole path where two would have one name.
+std::vector<std::string> names_of(const std::vector<std::filesystem::path>& paths) {
     std::vector<std::string> names;
-    for (const RunFolder& folder : folders) {
-        const auto same_name = [&](const RunFolder& other) { return other.path.filename() == folder.path.filename(); };
-        const bool is_distinct = std::count_if(folders.begin(), folders.end(), same_name) == 1;
-        names.push_back(is_distinct ? folder.path.filename().string() : folder.path.string());
+    for (const auto& path : paths) {
+        const auto same_name = [&](const std::filesystem::path& other) { return other.filename() == path.filename(); };
+        const bool is_distinct = std::count_if(paths.begin(), paths.end(), same_name) == 1;
+        names.push_back(is_distinct ? path.filename().string() : path.string());
     }
     return names;
 }
 
-void check_distinct(const std::vector<RunFolder>& folders) {
+void check_distinct(const std::vector<std::filesystem::path>& paths) {
     std::error_code ignored;
-    for (std::size_t i = 0; i < folders.size(); ++i) {
+    for (std::size_t i = 0; i < paths.size(); ++i) {
         for (std::size_t j = 0; j < i; ++j)
-            require(!std::filesystem::equivalent(folders[i].path, folders[j].path, ignored), "{} is given twice", folders[i].path.string());
+            require(!std::filesystem::equivalent(paths[i], paths[j], ignored), "{} is given twice", paths[i].string());
     }
 }
 
-}  // namespace
-
-int run_report(const std::vector<std::string>& arguments) {
-    std::vector<std::string> runs;
-    std::string out;
-    po::options_description options("Options");
-    options.add_options()("runs", po::value(&runs)->required()->multitoken(), "run folders; may stand without --runs")(
-        "out", po::value(&out), "file to write, .html (default: report.html in the run folder; of several runs, in the current folder)")(
-        "help", "this text");
-    const po::variables_map given = read_verb_options(arguments, options, "runs");
-    if (given.contains("help")) {
-        fmt::print(
-            "Draws training runs, finished or going on, as one page of HTML that needs nothing else: curves with the spread over silos, "
-            "bytes,\n"
-            "times, configuration, hashes. Several runs are laid over each other.\n\n"
-            "  silosum report runs/penguins\n  silosum report runs/penguins runs/two --out both.html\n\n{}",
-            fmt::streamed(options));
-        return 0;
-    }
-    std::vector<RunFolder> folders;
-    for (const auto& run : runs) folders.push_back(folder_of(run));
-    check_distinct(folders);
-    if (out.empty()) out = runs.size() == 1 ? folders.front().report().string() : "report.html";
+void check_page(const std::string& out) {
     require(out.ends_with(".html"), "--out {}: must end with .html", out);
     check_output(out, {});
+}
 
-    const auto names = names_of(folders);
+void draw_runs(const std::vector<std::string>& runs, std::string out) {
+    std::vector<RunFolder> folders;
+    std::vector<std::filesystem::path> paths;
+    for (const auto& run : runs) paths.push_back(folders.emplace_back(folder_of(run)).path);
+    check_distinct(paths);
+    if (out.empty()) out = runs.size() == 1 ? folders.front().report().string() : "report.html";
+    check_page(out);
+
+    const auto names = names_of(paths);
     std::vector<RunRecord> records;
     for (std::size_t i = 0; i < folders.size(); ++i) {
         // The summary first: where it is there, the rounds are too.
@@ -104,6 +92,55 @@ int run_report(const std::vector<std::string>& arguments) {
     }
     write_file_atomically(out, report_of(records));
     fmt::print("{} drawn in {}\n", counted(records.size(), "run"), out);
+}
+
+void draw_benchmarks(const std::vector<std::string>& files, std::string out) {
+    const std::vector<std::filesystem::path> paths(files.begin(), files.end());
+    std::error_code ignored;
+    for (const auto& path : paths) {
+        require<DataError>(std::filesystem::exists(path, ignored), "there is no file {}; `silosum bench --json` writes one", path.string());
+        require<DataError>(std::filesystem::is_regular_file(path, ignored),
+                           "{} is no file, where others are: runs and benchmarks are drawn on pages of their own", path.string());
+    }
+    check_distinct(paths);
+    if (out.empty()) out = "report.html";
+    check_page(out);
+
+    const auto names = names_of(paths);
+    std::vector<BenchRecord> records;
+    for (std::size_t i = 0; i < paths.size(); ++i) records.push_back(read_bench(names[i], text_of_file(paths[i])));
+    write_file_atomically(out, bench_report(records));
+    fmt::print("{} drawn in {}\n", counted(records.size(), "benchmark file"), out);
+}
+
+}  // namespace
+
+int run_report(const std::vector<std::string>& arguments) {
+    std::vector<std::string> runs;
+    std::string out;
+    po::options_description options("Options");
+    options.add_options()("runs", po::value(&runs)->required()->multitoken(),
+                          "run folders, or files of silosum bench --json; may stand without --runs")(
+        "out", po::value(&out), "file to write, .html (default: report.html in the folder of a single run, else in the current folder)")(
+        "help", "this text");
+    const po::variables_map given = read_verb_options(arguments, options, "runs");
+    if (given.contains("help")) {
+        fmt::print(
+            "Draws training runs, finished or going on, as one page of HTML that needs nothing else: curves with the spread over silos, "
+            "bytes,\n"
+            "times, configuration, hashes. Several runs are laid over each other. Files of silosum bench are drawn as curves by size and "
+            "ranks.\n\n"
+            "  silosum report runs/penguins\n  silosum report runs/penguins runs/two --out both.html\n"
+            "  silosum report np2.json np4.json --out bench.html\n\n{}",
+            fmt::streamed(options));
+        return 0;
+    }
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(runs.front(), ignored)) {
+        draw_benchmarks(runs, out);
+    } else {
+        draw_runs(runs, out);
+    }
     return 0;
 }
 

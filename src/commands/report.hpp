@@ -1,4 +1,4 @@
-// `silosum report`: training runs as one page of HTML.
+// `silosum report`: training runs, or benchmarks, as one page of HTML.
 #pragma once
 
 #include <string>

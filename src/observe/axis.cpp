@@ -70,6 +70,12 @@ Scale::Scale(const Axis& axis, double low, double high, bool to_ticks, int about
     } else {
         lay_linear(axis, to_ticks, about);
     }
+    if (axis.marks.empty()) return;
+    const double room = 1.0 / (2 * about);
+    ticks_.clear();
+    for (const Tick& mark : axis.marks) {
+        if (ticks_.empty() || share(mark.value) - share(ticks_.back().value) >= room) ticks_.push_back(mark);
+    }
 }
 
 void Scale::lay_linear(const Axis& axis, bool to_ticks, int about) {

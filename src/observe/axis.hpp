@@ -8,6 +8,11 @@
 
 namespace silosum::plot {
 
+struct Tick {
+    double value;
+    std::string label;
+};
+
 struct Axis {
     std::string title = {};
     std::string unit = {};                                     // "s", "B": labels are "20 ms", "3 MB"; plain numbers where empty
@@ -15,6 +20,7 @@ struct Axis {
     bool whole = false;                                        // counts: no marks between whole numbers
     bool from_zero = false;                                    // begins at 0 even if all values are larger
     double ceiling = std::numeric_limits<double>::infinity();  // no value can be larger, as for an accuracy
+    std::vector<Tick> marks = {};                              // ascending, in place of round numbers; left out where they are too dense
 };
 
 /// "1.5 MB", "320 µs", "15": three or four significant digits, with the prefix that suits the value.
@@ -23,11 +29,6 @@ struct Axis {
 /// An axis laid over values from `low` to `high`, both finite.
 class Scale {
 public:
-    struct Tick {
-        double value;
-        std::string label;
-    };
-
     /// to_ticks: the ends move out to the next marks. about: how many marks suit the length of the axis.
     Scale(const Axis& axis, double low, double high, bool to_ticks, int about);
 

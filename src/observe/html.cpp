@@ -30,6 +30,7 @@ th, td { text-align: left; vertical-align: top; padding: 0.22rem 1.4rem 0.22rem 
 th { font-weight: 600; } thead th { color: var(--faint); vertical-align: bottom; } tbody th { white-space: nowrap; font-weight: 500; }
 .number { text-align: right; white-space: nowrap; } .hash { font-family: ui-monospace, monospace; font-size: 0.85em; }
 td.hash { overflow-wrap: anywhere; min-width: 8rem; } td.differs { background: var(--mark); }
+.dense { font-size: 0.84rem; } .dense th, .dense td { padding-right: 0.7rem; } .dense td:last-child { min-width: 12rem; }
 details { margin: 0.6rem 0; } summary { cursor: pointer; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1.6rem 2.2rem; }
 figure { margin: 0; min-width: 0; break-inside: avoid; } figcaption { font-weight: 600; margin-bottom: 0.2rem; }
@@ -38,7 +39,8 @@ svg.chart { display: block; width: 100%; height: auto; font: 12px system-ui, san
 svg.hidden { position: absolute; width: 0; height: 0; }
 svg text { fill: var(--faint); } .grid { stroke: var(--rule); } .frame { stroke: var(--faint); }
 .line { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
-.thin { stroke-width: 1.1; } .dot { fill: var(--c); } .band { fill: var(--c); opacity: 0.15; }
+.thin { stroke-width: 1.1; } .dot { fill: var(--c); }
+.hollow { fill: var(--ground); stroke: var(--c); stroke-width: 1.5; } .band { fill: var(--c); opacity: 0.15; }
 .layer { fill: var(--c); stroke: var(--ground); stroke-width: 0.5; }
 .s0 { --c: var(--c0); } .s1 { --c: var(--c1); } .s2 { --c: var(--c2); } .s3 { --c: var(--c3); } .s4 { --c: var(--c4); }
 .s5 { --c: var(--c5); } .s6 { --c: var(--c6); }
@@ -51,7 +53,8 @@ ul.legend svg { width: 30px; height: 12px; margin-right: 0.4rem; vertical-align:
     --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #b85c94; --c4: #b27700; --c5: #3d9bd1; --c6: #6b6b6b; }
   html { font-size: 9.5pt; } body { padding: 0; max-width: none; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   .charts { grid-template-columns: 1fr 1fr; gap: 5mm; } svg.chart { font-size: 13px; } h2 { break-after: avoid; } tr { break-inside: avoid; }
-  .wide { overflow: visible; }
+  .wide { overflow: visible; } .dense { font-size: 6.4pt; } .dense th, .dense td { padding-right: 0.35rem; }
+  .dense td:last-child { min-width: 7rem; }
 }
 )";
 
@@ -110,7 +113,7 @@ std::string table(const Table& table) {
                                table.rows.front()[column].kind.find("number") != std::string::npos;
         return std::string(is_number ? "number" : "");
     };
-    std::string text = "<div class=\"wide\"><table>";
+    std::string text = "<div class=\"wide\">" + open("table", table.is_dense ? "dense" : "");
     if (!table.caption.empty()) text += "<caption>" + escape(table.caption) + "</caption>";
     if (!table.columns.empty()) text += "<thead><tr>";
     for (std::size_t column = 0; column < table.columns.size(); ++column)

@@ -20,6 +20,7 @@ struct Table {
     std::string caption;
     std::vector<std::string> columns;
     std::vector<std::vector<Cell>> rows;  // the first cell of a row is its heading
+    bool is_dense = false;                // many columns, of which the last has words
 };
 
 [[nodiscard]] std::string table(const Table& table);

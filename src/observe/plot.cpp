@@ -18,7 +18,7 @@ using html::escape;
 
 // In units of the view box: the browser scales it to the width that it has.
 constexpr double width = 500, height = 250;
-constexpr double left = 60, right = width - 14, top = 28, bottom = height - 40;
+constexpr double left = 68, right = width - 14, top = 28, bottom = height - 40;
 constexpr std::size_t colours = 7;
 constexpr std::size_t dashes = 4;  // no divisor in common with the colours: 28 pairs
 constexpr std::size_t most_dots = 30;
@@ -173,8 +173,8 @@ std::string draw_line(const Line& line, std::size_t lines_above, const LineChart
         const bool with_dots = (line.points.size() <= most_dots && !line.is_thin) || piece.size() == 1;
         for (const Point& point : piece) {
             if (!with_dots) break;
-            dots += fmt::format("<circle class=\"dot s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.6\"><title>{}</title></circle>",
-                                line.style % colours, frame.x(point.x), frame.y(point.y),
+            dots += fmt::format("<circle class=\"dot {}s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.6\"><title>{}</title></circle>",
+                                point.is_doubtful ? "hollow " : "", line.style % colours, frame.x(point.x), frame.y(point.y),
                                 escape(fmt::format("{}{} {}: {}", line.name.empty() ? "" : line.name + ", ", chart.x.title,
                                                    number_text(point.x, chart.x.unit), number_text(point.y, chart.y.unit))));
         }

@@ -11,6 +11,7 @@ namespace silosum::plot {
 
 struct Point {
     double x, y;
+    bool is_doubtful = false;  // its dot is hollow
 };
 
 /// style: number of the colour and the dashes; equal for what belongs together. A point that is not finite, or not positive on a

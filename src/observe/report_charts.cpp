@@ -24,13 +24,8 @@ constexpr std::size_t most_bars = 80;
 
 const plot::Axis round_axis{.title = "round", .whole = true};
 
-// In the order in which they happen; also the number of their colour, which is the same in every report.
 constexpr std::array known_phases{"train",  "wait",   "encode", "keys",    "agree", "mask",    "wire",
                                   "unmask", "decode", "tag",    "publish", "hash",  "evaluate"};
-
-std::size_t place_of_phase(const std::string& phase) {
-    return static_cast<std::size_t>(std::find(known_phases.begin(), known_phases.end(), phase) - known_phases.begin());
-}
 
 double round_of(const json& round) {
     return number(round, "/round").value_or(0);
@@ -74,10 +69,10 @@ std::optional<std::pair<double, double>> reach_of_training(const json& round) {
 bool spans_decades(const plot::LineChart& chart) {
     double low = std::numeric_limits<double>::infinity(), high = 0;
     for (const auto& line : chart.lines) {
-        for (const auto& [round, value] : line.points) {
-            if (!std::isfinite(value)) continue;
-            low = std::min(low, value);
-            high = std::max(high, value);
+        for (const auto& point : line.points) {
+            if (!std::isfinite(point.y)) continue;
+            low = std::min(low, point.y);
+            high = std::max(high, point.y);
         }
     }
     return low > 0 && high > 20 * low;
@@ -215,6 +210,10 @@ std::string time_chart(const std::vector<RunRecord>& runs) {
 }
 
 }  // namespace
+
+std::size_t place_of_phase(const std::string& phase) {
+    return static_cast<std::size_t>(std::find(known_phases.begin(), known_phases.end(), phase) - known_phases.begin());
+}
 
 std::string in_words(std::string key) {
     std::replace(key.begin(), key.end(), '_', ' ');

@@ -1,6 +1,7 @@
 // The curves of a report: from the records of runs to charts.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ namespace silosum {
 [[nodiscard]] std::string main_metric(const RunRecord& run);
 /// "common test" for "common_test", and so on: names of keys as words.
 [[nodiscard]] std::string in_words(std::string key);
+/// In the order in which phases happen, those that nobody knows last; also the number of a phase's colour, the same in every report.
+[[nodiscard]] std::size_t place_of_phase(const std::string& phase);
 /// Phases of the runs' rounds: those that we know in the order in which they happen, then others.
 [[nodiscard]] std::vector<std::string> phases_of(const std::vector<RunRecord>& runs);
 

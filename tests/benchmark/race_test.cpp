@@ -46,6 +46,21 @@ TEST_F(RaceTest, NoWordIsWrong) {
     }
 }
 
+// Parts that do not divide the vector, nor the words of a key stream.
+TEST_F(RaceTest, NoWordIsWrongWhereAVectorIsSummedPartByPart) {
+    for (const double dropouts : {0.0, 0.25}) {
+        const auto lines = lines_of({.parameters = 10007, .part = 1013, .silos = 5, .dropouts = dropouts});
+        ASSERT_EQ(lines.size(), 7);
+        for (const auto& line : lines) {
+            SCOPED_TRACE(line.exchange);
+            EXPECT_EQ(line.wrong_words, 0);
+            EXPECT_EQ(line.repetitions, 2) << line.note;
+            EXPECT_EQ(line.to_json(world.size())["part_parameters"], 1013);
+        }
+    }
+    EXPECT_FALSE(lines_of({.parameters = 1000, .part = 1000, .silos = 5}).front().to_json(world.size()).contains("part_parameters"));
+}
+
 TEST_F(RaceTest, AllRanksHaveTheSameLines) {
     for (const auto& line : lines_of({.parameters = 1000, .silos = 4}, 6)) {
         const std::string mine = line.to_json(world.size()).dump();

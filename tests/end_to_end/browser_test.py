@@ -51,6 +51,18 @@ class Browser(harness.EndToEnd):
         page = self.folder / "report.html"
         result = harness.run(["report", self.folder / "plain", self.folder / "masked", "--out", page])
         self.assertEqual(result.code, 0, str(result))
+        self.check(page, control)
+
+        files = [self.folder / f"np{ranks}.json" for ranks in (3, 4)]
+        for ranks, file in zip((3, 4), files):
+            options = ["--sizes", "4K:16K:x4", "--repetitions", "2", "--json", file]
+            self.assertEqual(harness.run(["bench", *options], ranks=ranks).code, 0)
+        page = self.folder / "bench.html"
+        result = harness.run(["report", *files, "--out", page])
+        self.assertEqual(result.code, 0, str(result))
+        self.check(page, control)
+
+    def check(self, page, control):
         opened = Opened(page, self.folder)
         self.assertEqual(opened.console, [])
         self.assertEqual(opened.asked, [])

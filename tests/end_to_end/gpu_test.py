@@ -1,5 +1,6 @@
 """Training on a GPU, here the emulated one: the whole program, linked with emulated kernels, under mpirun."""
 
+import json
 import unittest
 
 import harness
@@ -77,6 +78,19 @@ class Gpu(harness.EndToEnd):
         self.assertIn("needs run.device = cuda", without.err)
         tagged = self.train(ranks=2, name="tagged", code=2, flags=["--run.device", "cuda", *flags, "--exchange.integrity", "tags", "--exchange.secure", "true", "--exchange.identities", "throwaway"])
         self.assertIn("exchange.integrity", tagged.err)
+
+    def test_no_word_of_a_benchmark_on_gpus_is_wrong(self):
+        options = ["--device", "cuda", "--exchange", "exact,secure", "--sizes", "1003p,3001p", "--part", "2000p", "--silos", "4", "--ring", "32,64"]
+        for ranks in (1, 2, 4):
+            result = harness.run(["bench", *options, "--repetitions", "1", "--json", "bench.json"], ranks=ranks, cwd=self.folder)
+            self.assertEqual(result.code, 0, str(result))
+            self.assertIn("our sums on GPUs: CUDA", result.out)
+            document = json.loads((self.folder / "bench.json").read_text())
+            self.assertIn("sm_90", document["sums_on"])
+            self.assertEqual([line["wrong_words"] for line in document["lines"] if "ring_bits" in line], [0] * 8, result.out)
+        for more, text in ((["--transport", "shared"], "words travel by NCCL"), (["--integrity", "tags"], "does not go with --device cuda")):
+            self.assertIn(text, harness.run(["bench", *options, *more], ranks=2).err)
+        self.assertIn("start fewer", harness.run(["bench", *options], ranks=5).err)
 
     def test_a_run_goes_on_only_on_the_device_that_it_began_on(self):
         self.train(ranks=1, name="run", flags=["--run.device", "cuda", "--run.rounds", 1, "--eval.compare_local", "false"])

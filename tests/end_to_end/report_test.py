@@ -102,7 +102,8 @@ class Report(harness.EndToEnd):
         for arguments, code, word in (
             ([self.folder / "none"], 3, "there is no run folder"),
             ([self.folder], 3, "is no run folder: it has no config.cfg"),
-            ([run / "config.cfg"], 3, "is no folder"),
+            ([run / "config.cfg"], 3, "config.cfg is cut off, or no JSON at all"),
+            ([run / "summary.json"], 3, "summary.json is no file of silosum bench --json"),
             ([run, f"{run}/."], 2, "is given twice"),
             ([run, "--out", other], 2, "holds something else"),
             ([run, "--out", self.folder / "page.txt"], 2, "must end with .html"),
@@ -113,6 +114,36 @@ class Report(harness.EndToEnd):
             result = self.report(*arguments, code=code)
             self.assertIn(word, result.err)
         self.assertEqual(other.read_text(), "<p>mine</p>")
+
+    def test_benchmarks_of_several_numbers_of_ranks_go_on_one_page(self):
+        files = []
+        for ranks in (3, 4):
+            files.append(self.folder / f"np{ranks}.json")
+            options = ["--sizes", "4K:16K:x4", "--ring", "32,64", "--repetitions", "2", "--json", files[-1]]
+            self.assertEqual(harness.run(["bench", *options], ranks=ranks).code, 0)
+        out = self.folder / "bench.html"
+        self.assertIn("2 benchmark files drawn", self.report(*files, "--out", out).out)
+        page = self.page(out)
+        for word in ("3 ranks on 1 machine", "4 ranks on 1 machine", "not valid: ", "np3.json: 3 ranks, 14 lines"):
+            self.assertIn(word, page.words)
+        for title in ("Time by ranks, 16 KiB", "Secure over plain by size, 4 ranks", "Phases of secure 64 by size, 3 ranks"):
+            self.assertTrue(any(label.startswith(title) for label in page.labels), page.labels)
+
+        self.train(flags=["--run.rounds", "1"])
+        run = self.folder / "run"
+        cut = self.folder / "cut.json"
+        cut.write_text(files[0].read_text()[:-100])
+        for arguments, code, word in (
+            ([*files, cut], 3, "cut.json is cut off"),
+            ([files[0], run], 3, "are drawn on pages of their own"),
+            ([run, files[0]], 3, "are drawn on pages of their own"),
+            ([files[0], self.folder / "none.json"], 3, "there is no file"),
+            ([files[0], files[0]], 2, "is given twice"),
+            ([*files, "--out", files[0]], 2, "must end with .html"),
+        ):
+            result = self.report(*arguments, code=code)
+            self.assertIn(word, result.err)
+            self.assertEqual(result.err.count("silosum: "), 1, result.err)
 
 
 if __name__ == "__main__":

@@ -96,8 +96,20 @@ class Bench(harness.EndToEnd):
         self.assertEqual([row["exchange"] for row in rows], [line["exchange"] for line in lines])
         self.assertEqual({row["valid"] for row in rows}, {"false"}, "two repetitions tell nothing")
 
+    def test_no_word_is_wrong_on_any_number_of_ranks(self):
+        for ranks, transport in ((1, "auto"), (2, "auto"), (3, "messages"), (4, "auto"), (8, "messages"), (16, "auto")):
+            options = ["--exchange", "exact,secure", "--sizes", "1003p,10007p", "--part", "5000p", "--silos", "5", "--ring", "32,64"]
+            more = ["--transport", transport, "--repetitions", "1", "--json", "bench.json"]
+            result = harness.run(["bench", *options, *more], ranks=ranks, cwd=self.folder)
+            self.assertEqual(result.code, 0, str(result))
+            lines = json.loads((self.folder / "bench.json").read_text())["lines"]
+            sums = [line["wrong_words"] for line in lines if "ring_bits" in line]
+            self.assertEqual(sums, [0] * 8, f"{ranks} ranks")
+
     def test_wrong_options_are_told_before_anything_is_timed(self):
         for options, text in (
+            (["--sizes", "1M", "--part", "16"], "at most 8191 can be told apart"),
+            (["--part", "x"], '--part: "x" must be a number'),
             (["--sizes", "5Q"], '--sizes: "5Q" must be a number'),
             (["--sizes", "4M:1M:x2"], "ends below where it begins"),
             (["--sizes", "1M:4M"], "FROM:TO:xFACTOR"),
@@ -106,6 +118,7 @@ class Bench(harness.EndToEnd):
             (["--ring", "16"], "must be 32 or 64"),
             (["--dropouts", "2"], "from 0 to 0.9"),
             (["--size", "1M"], "--sizes"),
+            (["--device", "gpu"], 'unknown --device "gpu"'),
             (["--json", "."], "is no file"),
         ):
             result = harness.run(["bench", *options], ranks=2, cwd=self.folder)

@@ -1,5 +1,6 @@
 """Jobs run over nodes, save before their time limit, go back into the queue and go on, to the bits of a run without a stop."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -106,6 +107,47 @@ class Runs(cluster.SlurmTest):
         env = {"SILOSUM_CONTAINER": "image.sif", "PATH": f"{stand_in.parent}:{os.environ['PATH']}"}
         self.assertIn("3 silos on 3 ranks", self.finish(self.submit(*THREE_NODES, TRAIN, harness.PENGUINS, env=env)))
         self.check_uninterrupted()
+
+
+class Benchmarks(cluster.SlurmTest):
+    SCRIPT = cluster.JOBS / "bench_aggregation.sbatch"
+    FOUR = ("--nodes", "2", "--ntasks-per-node", "2")
+    QUICK = ("--sizes", "4K,64K", "--repetitions", "2", "--silos", "4")
+
+    def files(self):
+        return sorted(path.name for path in (self.folder / "sweep").glob("*.json"))
+
+    def test_parts_of_the_allocation_are_timed_in_turn_and_drawn(self):
+        for launcher in ("srun", "mpirun"):
+            shutil.rmtree(self.folder / "sweep", ignore_errors=True)
+            output = self.finish(self.submit(*self.FOUR, self.SCRIPT, "sweep", *self.QUICK, env={"SILOSUM_LAUNCHER": launcher}))
+            self.assertEqual(self.files(), ["nodes-1-ranks-1.json", "nodes-1-ranks-2.json", "nodes-2-ranks-2.json", "nodes-2-ranks-4.json"], output)
+            for ranks, machines in ((1, 1), (2, 1), (2, 2), (4, 2)):
+                document = json.loads((self.folder / "sweep" / f"nodes-{machines}-ranks-{ranks}.json").read_text())
+                self.assertTrue(document["placement"].startswith(f"{ranks} rank{'s' * (ranks > 1)} on {machines} machine"), document["placement"])
+                self.assertEqual([line.get("wrong_words", 0) for line in document["lines"]], [0] * 10)
+            self.assertIn("Time by ranks", (self.folder / "sweep" / "report.html").read_text())
+
+    def test_a_job_that_comes_back_goes_on_with_the_files_that_are_missing(self):
+        # The first step is done, the second would take for ever.
+        slow = self.write_config(f"""#!/bin/bash
+case $*-$SLURM_RESTART_COUNT in *ranks-2.json-) touch started; exec sleep 600 ;; *) exec {harness.SILOSUM} "$@" ;; esac
+""", "slow")
+        slow.chmod(0o755)
+        words = (*self.FOUR, self.SCRIPT, "sweep", "--steps", "1x1,1x2", *self.QUICK)
+        job = self.submit(*words, env={"SILOSUM": str(slow)})
+        harness.wait_until((self.folder / "started").exists, 60, "the second step")
+        first = (self.folder / "sweep" / "nodes-1-ranks-1.json").stat().st_mtime_ns
+        self.cluster.run("scancel", "--signal", "USR1", "--batch", job)
+        output = self.finish(job)
+        for word in ("goes back into the queue", "restart 1", "nodes-1-ranks-1.json is there"):
+            self.assertIn(word, output)
+        self.assertEqual(self.files(), ["nodes-1-ranks-1.json", "nodes-1-ranks-2.json"])
+        self.assertEqual((self.folder / "sweep" / "nodes-1-ranks-1.json").stat().st_mtime_ns, first)
+        self.assertTrue((self.folder / "sweep" / "report.html").exists())
+
+        output = self.finish(self.submit(*words, "--ring", "64"), "FAILED", USAGE)
+        self.assertIn("choose another folder", output)
 
 
 class Stops(cluster.SlurmTest):
@@ -266,6 +308,11 @@ class Refusals(cluster.SlurmTest):
         self.refused("SILOSUM=/nowhere: there is no such program", TRAIN, harness.PENGUINS, env={"SILOSUM": "/nowhere"})
         self.refused("known are srun and mpirun", TRAIN, harness.PENGUINS, env={"SILOSUM_LAUNCHER": "aprun"})
         self.refused("local.ranks_per_silo", "--ntasks", "3", TRAIN, harness.PENGUINS, "--local.ranks_per_silo", "2")
+        bench = cluster.JOBS / "bench_aggregation.sbatch"
+        self.refused("3x1 does not fit into this job, which has 1 nodes and 2 ranks on each", "--ntasks", "2", bench, "sweep", "--steps", "3x1")
+        self.refused("must be NODESxRANKS_ON_EACH", bench, "sweep", "--steps", "3")
+        self.refused("--json: a sweep has a file of its own", bench, "sweep", "--json", "one.json")
+        self.refused('"--size"; did you mean "--sizes"', bench, "--size", "4K")
         self.refused("--array", cluster.JOBS / "sweep.sbatch", harness.PENGUINS)
         self.refused("first group of a heterogeneous job only", cluster.JOBS / "train_hetjob.sbatch", harness.PENGUINS, env={"SILOSUM_LAUNCHER": "mpirun"})
 
