@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/error.hpp"
+
 namespace silosum::cuda {
 
 namespace {
@@ -104,7 +106,7 @@ void Graph::launch(cudaStream_t stream) const {
 }
 
 void Graphs::begin() {
-    assert(!is_recording_);
+    require<RuntimeError>(!is_recording_, "run_as_graph within run_as_graph: this is a fault of silosum, please report it");
     recorded_.clear();
     failure_ = nullptr;
     is_recording_ = true;
@@ -112,19 +114,28 @@ void Graphs::begin() {
 
 void Graphs::add(const void* kernel, const Grid& grid, std::span<const Argument> arguments) {
     if (is_recording_) return recorded_.add(kernel, grid, arguments);
+    throw_failure();
     direct_.clear();
     direct_.add(kernel, grid, arguments);
     launch_now(direct_.launch(0), stream_, grid.where);
 }
 
-void Graphs::give_up() noexcept {
-    if (!is_recording_) return;
-    is_recording_ = false;
+void Graphs::give_up() {
+    throw_failure();
+    if (!std::exchange(is_recording_, false)) return;
+    for (std::size_t i = 0; i < recorded_.size(); ++i) launch_now(recorded_.launch(i), stream_, recorded_.grid(i).where);
+}
+
+void Graphs::give_up_in_silence() noexcept {
     try {
-        for (std::size_t i = 0; i < recorded_.size(); ++i) launch_now(recorded_.launch(i), stream_, recorded_.grid(i).where);
+        give_up();
     } catch (...) {
         failure_ = std::current_exception();
     }
+}
+
+void Graphs::throw_failure() {
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void Graphs::forget() noexcept {
@@ -142,7 +153,7 @@ Graph Graphs::graph_of_recorded() {
 }
 
 void Graphs::launch() {
-    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+    throw_failure();
     if (!std::exchange(is_recording_, false) || recorded_.empty()) return;
     Graph graph = graph_of_recorded();
     graph.launch(stream_);

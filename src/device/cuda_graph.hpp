@@ -1,5 +1,5 @@
-// The kernels of a piece of work as one CUDA graph: they are recorded, and then take the place of the arguments that a graph of the same
-// kernels had. docs/adr/0016-graphs.md says why not by capturing the stream.
+// The kernels of a piece of work as one CUDA graph: they are recorded, and a graph of the same kernels in the same order is given their
+// arguments. docs/adr/0016-graphs.md says why not by capturing the stream.
 #pragma once
 
 #include <cstddef>
@@ -74,18 +74,21 @@ public:
     void begin();
     /// Records, or gives the stream, a kernel.
     void add(const void* kernel, const Grid& grid, std::span<const Argument> arguments);
-    /// Gives the stream what was recorded, one by one, and records no more. What fails is thrown by launch().
-    void give_up() noexcept;
+    /// Gives the stream what was recorded, one by one, and records no more.
+    void give_up();
+    /// The same where nothing may be thrown: what fails is thrown by the next call here.
+    void give_up_in_silence() noexcept;
     /// Gives the stream what was recorded, as a graph, and records no more.
     void launch();
     /// Records no more; what was recorded is lost.
     void forget() noexcept;
 
 private:
+    void throw_failure();
     [[nodiscard]] Graph graph_of_recorded();
 
-    /// A step has a graph for each order of kernels that batches of different sizes lead to: one or two. More are kept than that, not
-    /// without end.
+    /// The steps of a silo have a graph for each order of kernels that batches of different sizes lead to, one or two; the silos of a rank
+    /// take turns on one stream. More are kept than that, not without end.
     static constexpr std::size_t most_graphs = 8;
 
     cudaStream_t stream_;

@@ -122,7 +122,7 @@ std::shared_ptr<void> CudaStream::allocate(std::size_t bytes) const {
     void* memory = allocate_on(device_, bytes);
     // The stream lives as long as memory that its work may still use.
     std::shared_ptr<void> owner(memory, [state = state_](void* freed) {
-        state->graphs->give_up();  // a recorded kernel may use it
+        state->graphs->give_up_in_silence();  // a recorded kernel may use it
         (void)cudaStreamSynchronize(state->handle);
         (void)cudaFree(freed);
     });

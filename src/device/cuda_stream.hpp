@@ -33,10 +33,10 @@ public:
     [[nodiscard]] bool uses_tf32() const { return uses_tf32_; }
     void use_tf32() { uses_tf32_ = true; }
 
-    /// Does work(), and gives the kernels that it launches on this stream to the GPU as one CUDA graph, when it returns: the driver then
-    /// has one call to do, where the same kernels were given before, and the GPU need not ask for each. The bits are those of work() alone.
-    /// What is not a kernel (a copy, a wait, memory that goes) has no place in a graph: before it the GPU gets, one by one, the kernels so
-    /// far, and then the others. If work() throws, what was recorded is never run. Not within itself.
+    /// Does work(), and gives the kernels that it launches on this stream to the GPU as one CUDA graph when it returns: one call of the
+    /// driver instead of one a kernel. The bits are those of work() alone. What is not a kernel (a copy, a wait, memory of this stream that
+    /// goes) has no place in a graph: before it the GPU gets the kernels so far, one by one, and later ones as they come. If work() throws,
+    /// what is still only recorded is never run. RuntimeError within itself.
     SILOSUM_CUDA_ONLY void run_as_graph(const std::function<void()>& work) const;
     /// What run_as_graph records, and the graphs made so far.
     [[nodiscard]] SILOSUM_CUDA_ONLY cuda::Graphs& graphs() const;

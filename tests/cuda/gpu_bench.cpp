@@ -153,7 +153,7 @@ void bench_moves(const Bench& bench, std::size_t n) {
     }
 }
 
-// A step of softmax regression on a small batch: kernels so short that launching them is what takes the time.
+// The kernels of a step of softmax regression on a small batch, so short that launching them is what takes the time.
 void bench_step(const Bench& bench) {
     constexpr std::size_t batch = 10, classes = 10;
     constexpr DenseShape shape{784, classes};
@@ -172,7 +172,7 @@ void bench_step(const Bench& bench) {
         dense_backward_weights(shape, batch, x.data(), y.data(), 1, 0, dw.data(), 0, db.data(), on);
         adam_step(w.size(), {.lr = 0.001F, .step = ++number}, nullptr, w.data(), dw.data(), m.data(), v.data(), on);
     };
-    fmt::print("{:<56}{:10.4f} ms\n", "step of softmax regression, kernel by kernel", milliseconds(on, step));
+    fmt::print("{:<56}{:10.4f} ms\n", "kernels of a small step, one by one", milliseconds(on, step));
     fmt::print("{:<56}{:10.4f} ms\n", "the same as a CUDA graph", milliseconds(on, [&] { on.run_as_graph(step); }));
 }
 

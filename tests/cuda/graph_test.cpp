@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "cuda_emulator.hpp"
+#include "device/cuda.cuh"
 #include "kernels/activation.hpp"
 #include "model/model_list.hpp"
 #include "support/model_case.hpp"
@@ -182,6 +183,46 @@ TEST(GraphsOfSteps, NothingRunsOfWorkThatThrows) {
     EXPECT_EQ(host_values(stream, x), before);
     stream.run_as_graph([&] { kernels::relu_forward(1, x.data(), x.data(), stream.cuda()); });
     EXPECT_EQ(host_values(stream, x), (Floats{0.0F, -2.0F}));
+}
+
+__global__ void nothing() {}
+
+void launch_what_no_gpu_takes(const Stream& stream) {
+    cuda::launch(nothing, {1, 2048}, stream.cuda());
+}
+
+TEST(GraphsOfSteps, ALaunchThatFailsIsToldAtTheNextWait) {
+    const Stream stream(CudaStream(0), test::stream().threads());
+    auto x = copied(stream, {-1.0F});
+    bool has_gone_on = false;
+    const auto work = [&] {
+        launch_what_no_gpu_takes(stream);
+        stream.wait();
+        has_gone_on = true;
+    };
+    EXPECT_THROW(stream.run_as_graph(work), RuntimeError);
+    EXPECT_FALSE(has_gone_on);
+    stream.run_as_graph([&] { kernels::relu_forward(1, x.data(), x.data(), stream.cuda()); });
+    EXPECT_EQ(host_values(stream, x), (Floats{0.0F}));
+}
+
+TEST(GraphsOfSteps, ALaunchThatFailsIsToldAtTheEnd) {
+    const Stream stream(CudaStream(0), test::stream().threads());
+    auto x = copied(stream, {-1.0F});
+    auto y = copied(stream, {-1.0F});
+    EXPECT_THROW(stream.run_as_graph([&] { launch_what_no_gpu_takes(stream); }), RuntimeError);
+    const auto lets_memory_go = [&] {
+        launch_what_no_gpu_takes(stream);
+        y = {};
+    };
+    EXPECT_THROW(stream.run_as_graph(lets_memory_go), RuntimeError);
+    stream.run_as_graph([&] { kernels::relu_forward(1, x.data(), x.data(), stream.cuda()); });
+    EXPECT_EQ(host_values(stream, x), (Floats{0.0F}));
+}
+
+TEST(GraphsOfSteps, DoNotContainGraphs) {
+    const Stream stream(CudaStream(0), test::stream().threads());
+    EXPECT_THROW(stream.run_as_graph([&] { stream.run_as_graph([] {}); }), RuntimeError);
 }
 
 TEST(GraphsOfSteps, MemoryThatGoesWaitsForWhatWasRecorded) {
