@@ -1,8 +1,10 @@
 #include "comm/collectives.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <numeric>
+#include <thread>
 
 #include "base/error.hpp"
 
@@ -80,6 +82,18 @@ void barrier(const Communicator& communicator) {
     MPI_Request request = MPI_REQUEST_NULL;
     mpi_check(MPI_Ibarrier(communicator.handle(), &request));
     wait(request, communicator, "all ranks to reach a barrier");
+}
+
+void sleep_until_barrier(const Communicator& communicator) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    mpi_check(MPI_Ibarrier(communicator.handle(), &request));
+    const auto is_done = [&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        int done = 0;
+        mpi_check(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
+        return done != 0;
+    };
+    poll(is_done, communicator, "all ranks to reach a barrier");
 }
 
 void broadcast_bytes(const Communicator& communicator, std::span<std::byte> bytes, int root) {

@@ -16,6 +16,8 @@
 namespace silosum {
 
 void barrier(const Communicator& communicator);
+/// The same for ranks that have long to wait, while others are timed on the same cores: they look fifty times a second.
+void sleep_until_barrier(const Communicator& communicator);
 
 void broadcast_bytes(const Communicator& communicator, std::span<std::byte> bytes, int root);
 template <class T>

@@ -82,8 +82,12 @@ public:
         for (const int ranks : rank_counts(world_.size())) {
             const bool takes_part = world_.rank() < ranks;
             const Communicator some = world_.split(takes_part ? 0 : 1);
-            if (takes_part) measure_on(some);
-            barrier(world_);  // the others wait here, and leave their cores to those that are timed
+            if (!takes_part) {
+                sleep_until_barrier(world_);
+                continue;
+            }
+            measure_on(some);
+            barrier(world_);
         }
     }
 
