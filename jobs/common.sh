@@ -113,10 +113,10 @@ start_ranks() {
 
 newest_checkpoint() { compgen -G "$run_dir/checkpoints/round-*/manifest.json" | sort | tail -n 1 || true; }
 
-# The ranks will be told to finish their round, save, and end with 75.
+# remember_signal NAME WHAT: run_ranks passes it on.
 remember_signal() {
     signal=$1
-    say "SIG$signal: ranks are told to save and stop"
+    say "SIG$signal: $2"
 }
 
 # The code of the ranks, by what the run has written.
@@ -170,8 +170,9 @@ requeue() {
 # train CONFIG [--section.key value ...]: the whole of a job.
 train() {
     signal=""
-    trap 'remember_signal USR1' USR1
-    trap 'remember_signal TERM' TERM
+    # They finish their round, save, and end with 75.
+    trap 'remember_signal USR1 "ranks are told to save and stop"' USR1
+    trap 'remember_signal TERM "ranks are told to save and stop"' TERM
     find_program
     read_arguments "$@"
     say "job $SLURM_JOB_ID, restart ${SLURM_RESTART_COUNT:-0}, on ${SLURM_JOB_NODELIST:-?}: $site_launcher ${program[*]} train $config ${flags[*]}"
