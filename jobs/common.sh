@@ -130,7 +130,7 @@ code_of_end() {
     fi
 }
 
-# Changes when a file is written anew, whatever the clocks of the nodes say.
+# Changes when a file is written anew, whatever the clocks of the nodes say; empty where there is none yet.
 state_of() { stat --format '%i %y' "$1" 2> /dev/null || true; }
 
 # run_ranks TELL END VERB ARGUMENTS...: the ranks from their start to their end, whose code becomes `code`.
@@ -151,10 +151,10 @@ run_ranks() {
         if [[ $is_over == no && $(state_of "$end") != "$before" ]]; then is_over=yes over=$SECONDS; fi
         if [[ $is_over == yes ]] && ((SECONDS >= over + site_end_wait)); then
             say "the run is over, but $site_launcher does not end: it is killed"
-            kill -KILL "$ranks" 2> /dev/null || true
+            kill -KILL "$ranks" 2> /dev/null || true # it may have ended just now; the loop looks
         fi
         sleep 0.5 &
-        wait $! || true # a signal ends the waiting
+        wait $! || true # a signal ends the waiting; only the nap's code is dropped
     done
     code=0
     wait "$ranks" || code=$?

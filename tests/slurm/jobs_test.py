@@ -219,25 +219,26 @@ class Stops(cluster.SlurmTest):
                 return
         raise AssertionError("no rank found")
 
-    def test_a_warned_job_without_anything_saved_ends(self):
-        """It would be warned again and again before its first round is over."""
-        program = self.write_config("#!/bin/sh\ntrap 'exit 75' USR1\ntouch started\nwhile :; do sleep 0.1; done\n", "slow")
+    def warned(self, program):
+        """A job of this program, which is warned once it has made the file `started`, and ends with 75."""
         program.chmod(0o755)
         job = self.submit(TRAIN, harness.PENGUINS, env={"SILOSUM": program})
         harness.wait_until((self.folder / "started").exists, 60, "the ranks")
         self.cluster.run("scancel", "--signal", "USR1", "--batch", job)
         self.assertEqual(self.wait(job), [("FAILED", 75)], self.output(job))
+        return job
+
+    def test_a_warned_job_without_anything_saved_ends(self):
+        """It would be warned again and again before its first round is over."""
+        program = self.write_config("#!/bin/sh\ntrap 'exit 75' USR1\ntouch started\nwhile :; do sleep 0.1; done\n", "slow")
+        job = self.warned(program)
         self.assertIn("give the job more time", self.output(job))
         self.assertNotIn("goes back into the queue", self.output(job))
 
     def test_a_signal_that_the_launcher_forgets_is_sent_again(self):
         """As where it is about to start the ranks."""
         program = self.write_config("#!/bin/sh\ntrap 'echo told; told=$told.' USR1\ntouch started\nuntil [ \"$told\" = .. ]; do sleep 0.1; done\nexit 75\n", "deaf")
-        program.chmod(0o755)
-        job = self.submit(TRAIN, harness.PENGUINS, env={"SILOSUM": program})
-        harness.wait_until((self.folder / "started").exists, 60, "the ranks")
-        self.cluster.run("scancel", "--signal", "USR1", "--batch", job)
-        self.assertEqual(self.wait(job), [("FAILED", 75)], self.output(job))
+        job = self.warned(program)
         self.assertEqual(self.output(job).count("told\n"), 2, self.output(job))
 
     def test_a_launcher_that_stays_after_its_run_is_ended(self):
