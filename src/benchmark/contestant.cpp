@@ -138,6 +138,7 @@ public:
         succeed_on_all(communicator_, [&] {
             if (stream().is_cuda()) on_gpu_ = stream().allocate<float>(setup_.parameters);
         });
+        local_ = exchange_->make_local();
         exchange_->publish_first(global_, [this](std::span<float> values) { std::ranges::fill(values, base_of(round_.number)); });
         round_.total = std::numeric_limits<std::uint64_t>::max();
         for (std::uint32_t silo = 0; silo < setting.silos; ++silo) round_.participants.push_back(silo);
@@ -154,6 +155,7 @@ public:
         return seconds;
     }
     [[nodiscard]] std::uint64_t wrong_words() const override { return wrong_; }
+    [[nodiscard]] std::size_t given_bytes() const override { return local_.size() * sizeof(float); }
     [[nodiscard]] const std::map<std::string, PhaseTime>& phases() const override { return phases_; }
     [[nodiscard]] std::string graph() const override {
         if (!group_) return "";
@@ -166,7 +168,7 @@ private:
     double run_part(std::size_t first) {
         const float base = base_of(round_.number);
         const std::uint32_t first_silo = setup_.hosted.empty() ? 0 : setup_.hosted.front();
-        fill(vectors_.sent.span(), first, parameters_, first_silo, base);
+        fill(given(), first, parameters_, first_silo, base);
         put_on_gpu();
         double start = set_out(communicator_);
         double seconds = 0;
@@ -175,7 +177,7 @@ private:
             if (silo != first_silo) {  // virtual silos take turns in one buffer, which costs no silo of its own anything
                 stream().wait();
                 seconds += wall_seconds() - start;
-                fill(vectors_.sent.span(), first, parameters_, silo, base);
+                fill(given(), first, parameters_, silo, base);
                 put_on_gpu();
                 start = wall_seconds();
             }
@@ -198,15 +200,17 @@ private:
     }
 
     [[nodiscard]] const Stream& stream() const { return exchange_->stream(); }
+    // What a silo gives lies where it would train.
+    [[nodiscard]] std::span<float> given() { return local_.empty() ? vectors_.sent.span() : local_.span(); }
     // Silos train where sums are made: their vectors are there before the clock runs.
     void put_on_gpu() {
         if (!stream().is_cuda()) return;
-        stream().upload(std::span<const float>(vectors_.sent.span()), on_gpu_.span());
+        stream().upload(std::span<const float>(given()), on_gpu_.span());
         stream().wait();
     }
     // What is hidden is tagged on the host: a silo on a GPU has to bring it there.
     [[nodiscard]] Update update_of(std::uint32_t silo) {
-        Update update{.silo = silo, .weight = 1, .local = vectors_.sent.span(), .global = global_.values.span(), .numbers = {}};
+        Update update{.silo = silo, .weight = 1, .local = given(), .global = global_.values.span(), .numbers = {}};
         if (!stream().is_cuda()) return update;
         update.local = on_gpu_.span();
         if (group_) update.copy = on_host(update.local, vectors_.received);
@@ -299,6 +303,7 @@ private:
     std::unique_ptr<SecureGroup> group_;
     std::unique_ptr<Exchange> exchange_;
     Parameters global_;
+    Buffer<float> local_;   // where ranks of a machine read what silos give
     Buffer<float> on_gpu_;  // what the silo in turn gives, where sums are made on GPUs
     Buffer<double> means_;  // copied from there
     Round round_;

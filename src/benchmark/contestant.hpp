@@ -40,7 +40,7 @@ struct BenchmarkSetting {
 /// Sums of a contestant: more would give a model again that the ledgers know.
 inline constexpr std::uint64_t most_sums = 8191;
 
-/// Vectors that all contestants of a setting use in turn, of one part.
+/// Vectors that all contestants of a setting use in turn, of one part; where ranks read what silos give, these have one of their own.
 struct BenchmarkVectors {
     explicit BenchmarkVectors(std::size_t part) : sent(part), received(part) {}
     Buffer<float> sent;
@@ -55,6 +55,8 @@ public:
     /// Coordinates of all results so far that are not what they must be, on this rank. Where none can be told: nothing.
     [[nodiscard]] virtual std::uint64_t wrong_words() const { return 0; }
     [[nodiscard]] virtual bool knows_its_sum() const { return true; }
+    /// What it has of its own of the vectors that are given, and should not count for it.
+    [[nodiscard]] virtual std::size_t given_bytes() const { return 0; }
     /// Of the last sum, by phase. Empty where it has none.
     [[nodiscard]] virtual const std::map<std::string, PhaseTime>& phases() const;
     /// For secure sums: the graph and each silo's neighbours, "complete, 3".

@@ -45,7 +45,8 @@ public:
             runner.line.note = error.what();
             runner.line.is_valid = false;
         }
-        std::vector<std::uint64_t> extra{std::max(before, peak_resident_bytes()) - before};
+        const std::size_t given = runner.contestant ? runner.contestant->given_bytes() : 0;
+        std::vector<std::uint64_t> extra{std::max(before + given, peak_resident_bytes()) - before - given};
         all_reduce_max(communicator_, std::span<std::uint64_t>(extra));
         runner.line.extra_bytes = extra[0];
         runners_.push_back(std::move(runner));

@@ -37,11 +37,14 @@ public:
         check(file_ < 0 ? errno : 0, bytes);
         made_ = name;
     }
-    /// Removes the name, and only then takes memory: a rank that is killed while it does leaves nothing.
-    void fill(std::size_t bytes) {
-        ::shm_unlink(made_.c_str());
+    void forget_name() {
+        if (!made_.empty()) ::shm_unlink(made_.c_str());
         made_.clear();
-        check(::posix_fallocate(file_, 0, static_cast<off_t>(bytes)), bytes);  // without it a full /dev/shm would kill the ranks later
+    }
+    /// Takes the memory from `first` to `last` of all, near this rank's core; without it a full /dev/shm would kill the ranks later.
+    void take(std::size_t first, std::size_t last, std::size_t all) const {
+        if (first == last) return;
+        check(::posix_fallocate(file_, static_cast<off_t>(first), static_cast<off_t>(last - first)), all);
     }
     void open(const std::string& name, std::size_t bytes) {
         file_ = ::shm_open(name.c_str(), O_RDWR, 0);
@@ -121,9 +124,14 @@ std::shared_ptr<std::byte> shared_memory(const Communicator& communicator, const
     succeed_on_all(communicator, [&] {
         if (!makes) file.open(names[static_cast<std::size_t>(first)], bytes);
     });
-    // No rank passes an agreement before all are there: all have opened it, so its name may go, and all have it full before they map it.
+    // No rank passes an agreement before all are there: all have opened it, so its name may go; only then is memory taken, so that a rank
+    // which is killed leaves none; and all of it is there before it is mapped.
+    succeed_on_all(communicator, [&] { file.forget_name(); });
     succeed_on_all(communicator, [&] {
-        if (makes) file.fill(bytes);
+        const std::size_t ranks = nodes.ranks_of(nodes.of(communicator.rank())).size();
+        const auto cut = [&](std::size_t place) { return bytes / ranks * place + std::min(place, bytes % ranks); };
+        const std::size_t place = nodes.place(communicator.rank());
+        file.take(cut(place), cut(place + 1), bytes);
     });
     succeed_on_all(communicator, [&] { memory = file.map(bytes); });
     return memory;

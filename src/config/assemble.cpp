@@ -278,6 +278,7 @@ Assembly assemble(const Communicator& world, const RunConfig& config, const Devi
                             .feature_names = census.feature_names,
                             .class_weights = weights};
     Parameters global = first_model_on_all(config, trainer->network(), assembly.description, *exchange, is_resumed);
+    trainer->give_in(exchange->make_local());
     assembly.identity = {.configuration = config.identity(),
                          .layout = global.layout.text(),
                          .isa = device.kind.empty() ? kernels::to_string(isa) : device.kind + ", " + kernels::to_string(isa),
@@ -313,6 +314,7 @@ void leave_out(Assembly& assembly, const RunConfig& config, const std::vector<st
     const auto* const old = new Parameters(std::move(fed.global));
     fed.exchange = make_exchange(fed.world, config, setup, fed.group.get());
     fed.global = fed.exchange->make_model(old->layout);
+    fed.trainer.give_in(fed.exchange->make_local());
 }
 
 }  // namespace silosum

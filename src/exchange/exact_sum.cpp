@@ -1,6 +1,7 @@
 #include "exchange/exact_sum.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
 #include "comm/agreement.hpp"
@@ -37,6 +38,8 @@ void ExactSum::add(const Update& update) {
     arrival_.trained += one;
     arrival_.weight += one * weight;
     arrival_.gives = 1;
+    arrival_.silo = update.silo;
+    arrival_.is_shared = updates_ && updates_->is_own(update.local) && is_shared(update.global) ? 1 : 0;
 
     Waiting waiting = waiting_for(update, weight);
     const bool streams = expected_ == 1;
@@ -82,6 +85,7 @@ void ExactSum::remember(const Error& error) {
 
 Aggregate ExactSum::finish(const Round& round) {
     // Everybody meets here: ranks that are done early wait in this call, and the wire's time below is free of their waiting.
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // for those who read this rank's update
     const auto arrivals = clock_.measure("wait", [&] { return all_gather(communicator_, arrival_); });
     if (std::any_of(arrivals.begin(), arrivals.end(), [](const Arrival& a) { return a.failed != 0; }))
         agree_on_error(communicator_, error_);
@@ -103,7 +107,13 @@ Aggregate ExactSum::finish(const Round& round) {
     if (aggregate.is_refused()) {
         stream_.fill_with_zeros(mean_.span());
     } else {
-        sum_words(arrivals, aggregate);
+        const bool all_are_shared =
+            std::all_of(arrivals.begin(), arrivals.end(), [](const Arrival& a) { return a.gives == 0 || a.is_shared != 0; });
+        if (updates_ && all_are_shared) {
+            sum_updates(arrivals, aggregate);
+        } else {
+            sum_words(arrivals, aggregate);
+        }
         aggregate.error_bound = plan_.error_bound(aggregate.weight_sum);
     }
     aggregate.range = plan_.range();
@@ -144,6 +154,28 @@ void ExactSum::sum_words(const std::vector<Arrival>& arrivals, Aggregate& aggreg
     if (result.count.not_finite > 0) remember_not_finite(waiting_.front().silo, result.count.not_finite);
     largest_mean_ = result.largest;
     bytes_sent_ += result.bytes_sent;
+}
+
+void ExactSum::sum_updates(const std::vector<Arrival>& arrivals, Aggregate& aggregate) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    std::vector<EncodedUpdate> updates;
+    std::vector<std::uint32_t> silos;
+    for (std::size_t rank = 0; rank < arrivals.size(); ++rank) {
+        const Arrival& arrival = arrivals[rank];
+        if (arrival.gives == 0) continue;
+        silos.push_back(static_cast<std::uint32_t>(arrival.silo));
+        updates.push_back({.local = updates_->of_rank(static_cast<int>(rank)),
+                           .global = shared_model(),
+                           .settings = {.range = plan_.range(), .factor = plan_.factor(arrival.weight)}});
+    }
+    std::vector<kernels::EncodeCount> counts(updates.size());
+    largest_mean_ = mean_of_updates(config_.ring_bits, updates, aggregate.begin, plan_.unit(), static_cast<double>(aggregate.weight_sum),
+                                    aggregate.mean, counts, clock_);
+    for (std::size_t u = 0; u < updates.size(); ++u) {
+        clipped_ += counts[u].clipped;
+        if (counts[u].not_finite > 0) remember_not_finite(silos[u], counts[u].not_finite);
+    }
+    if (arrival_.gives != 0) bytes_sent_ += (setup_.parameters - aggregate.mean.size()) * sizeof(float);
 }
 
 // What is known only after the words: whether a streamed update was finite, how much was clipped, and the exact numbers.

@@ -29,6 +29,8 @@ private:
         std::uint64_t steps = 0;
         double largest = 0;            // coordinate of an update, for exchange.range = agreed
         std::uint64_t largest_of = 0;  // the silo whose it is
+        std::uint64_t silo = 0;        // that gives
+        std::uint64_t is_shared = 0;   // whether all can read its update
     };
 
     void encode(const Waiting& update);
@@ -36,6 +38,7 @@ private:
     void remember(const Error& error);
     void agree_on_range(const std::vector<Arrival>& arrivals);
     void sum_words(const std::vector<Arrival>& arrivals, Aggregate& aggregate);
+    void sum_updates(const std::vector<Arrival>& arrivals, Aggregate& aggregate);
     void sum_tail(Aggregate& aggregate);
 
     // Of the round in hand.

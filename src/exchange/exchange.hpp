@@ -24,6 +24,7 @@
 #include "exchange/gpu_ranks.hpp"
 #include "exchange/rehearsal.hpp"
 #include "exchange/ring_sum.hpp"
+#include "exchange/shared_updates.hpp"
 #include "model/parameters.hpp"
 #include "privacy/exact_numbers.hpp"
 #include "privacy/fixed_point.hpp"
@@ -70,6 +71,9 @@ public:
     [[nodiscard]] const Stream& stream() const { return stream_; }
     /// The global model, all zeros, in the memory where publish() costs least: of a GPU, or once a node. Collective, once.
     [[nodiscard]] Parameters make_model(Layout layout);
+    /// Memory for the models that this rank's silo gives, in which adding them costs least; empty where any does. Where the ranks of one
+    /// machine sum without masks, all of them read it until finish() returns. Collective, once.
+    [[nodiscard]] Buffer<float> make_local();
     /// Collective. `fill` puts values into memory of the host, on rank 0 alone; afterwards every rank has them as the model. Throws the
     /// same AgreedError on all ranks where it fails.
     void publish_first(Parameters& global, const std::function<void(std::span<float> values)>& fill);
@@ -135,6 +139,7 @@ protected:
 
     /// Collective. What is to be done where all ranks have a new global model.
     virtual void take_model(const Parameters& /*global*/) {}
+    [[nodiscard]] std::span<const float> shared_model() const { return {shared_model_, setup_.parameters}; }
     [[nodiscard]] bool is_shared(std::span<const float> global) const { return !global.empty() && global.data() == shared_model_; }
     void check(const Update& update, std::size_t already_there) const;
     [[nodiscard]] std::uint64_t weight_of(const Update& update) const;
@@ -161,6 +166,7 @@ protected:
     Stream stream_;
     std::unique_ptr<GpuRanks> gpus_;
     std::unique_ptr<RingSum> ring_;
+    std::optional<SharedUpdates> updates_;
     Buffer<double> mean_;
 
     // Of the round in hand.

@@ -54,6 +54,10 @@ void Trainer::use_models_of_host() {
     copy_ = {};
 }
 
+void Trainer::give_in(Buffer<float> local) {
+    if (!local.empty()) y_ = std::move(local);
+}
+
 void Trainer::load(std::span<const float> model) {
     if (models_are_here_) return network_.load_here(model);
     network_.load(model);

@@ -29,8 +29,8 @@ protected:
             Shard shard;
             shard.silo = fmt::format("s{}", id);
             shard.problem = problem;
-            const test::Samples samples(problem, 400 + 100 * id);
-            shard.train.rows = 400 + 100 * id;
+            const test::Samples samples(problem, 100 + 25 * id);
+            shard.train.rows = 100 + 25 * id;
             shard.train.features = problem.features();
             shard.train.floats = samples.x;
             shard.train.labels = samples.labels;

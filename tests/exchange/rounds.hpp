@@ -169,10 +169,12 @@ inline std::vector<double> mean_of(const Exchange& exchange, const Aggregate& su
     return mean;
 }
 
-/// One round over the ranks: every hosted silo's update, the sum, and the model moved by the mean and published.
+/// One round over the ranks: every hosted silo's update, the sum, and the model moved by the mean and published. room: where updates are
+/// given; empty: anywhere.
 inline Played play(
     const Communicator& world, const Case& c, Exchange& exchange, const Round& round, std::span<float> model,
-    const std::function<std::vector<double>(std::uint32_t)>& numbers = [](std::uint32_t) { return std::vector<double>(); }) {
+    const std::function<std::vector<double>(std::uint32_t)>& numbers = [](std::uint32_t) { return std::vector<double>(); },
+    std::span<float> room = {}) {
     exchange.begin(round);
     std::vector<float> local;  // like the trainer's buffers, used by one silo after the other
     Lent x(exchange, model);
@@ -180,7 +182,8 @@ inline Played play(
     for (const std::uint32_t silo : c.hosted(world)) {
         if (!round.includes(silo)) continue;
         local = c.local(silo, {model.begin(), model.end()}, round.number);
-        y.emplace(exchange, local);
+        if (!room.empty()) std::copy(local.begin(), local.end(), room.begin());
+        y.emplace(exchange, room.empty() ? std::span<float>(local) : room);
         exchange.add({.silo = silo,
                       .weight = c.weight(silo),
                       .local = y->span(),
