@@ -36,7 +36,8 @@ void ExchangeConfig::add_to(Options& options) {
     options
         .add("exchange.transport", &transport, "auto",
              "How words and the new model travel. shared: ranks of a machine share memory (words as they are sent, and one copy of the "
-             "global model), other ranks get messages; messages: all by messages; auto: shared where the machines have room for it; nccl: "
+             "global model), and other machines get their words added up, by messages; messages: all by messages; auto: shared where the "
+             "machines have room for it; nccl: "
              "words are made, summed and decoded on GPUs, of which every rank has one of its own, and the model stays there. The "
              "model does not depend on it.")
         .one_of({"auto", "shared", "messages", "nccl"});

@@ -46,6 +46,18 @@ TEST_F(RaceTest, NoWordIsWrong) {
     }
 }
 
+TEST_F(RaceTest, NoWordIsWrongOnSeveralNodes) {
+    for (const int each : {1, 2, 3}) {
+        const auto lines = lines_of({.parameters = 10007, .silos = 5, .ranks_per_node = each});
+        ASSERT_EQ(lines.size(), 7);
+        for (const auto& line : lines) {
+            EXPECT_EQ(line.wrong_words, 0) << line.exchange;
+            EXPECT_EQ(line.repetitions, 2) << line.note;
+            EXPECT_EQ(line.to_json(world.size())["ranks_per_node"], each);
+        }
+    }
+}
+
 // Parts that do not divide the vector, nor the words of a key stream.
 TEST_F(RaceTest, NoWordIsWrongWhereAVectorIsSummedPartByPart) {
     for (const double dropouts : {0.0, 0.25}) {
