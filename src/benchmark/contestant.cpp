@@ -251,6 +251,7 @@ private:
             setup.names.push_back(std::to_string(silo));
             if (static_cast<int>(silo) % communicator.size() == communicator.rank()) setup.hosted.push_back(silo);
         }
+        setup.ranks_per_node = setting.ranks_per_node;
         setup.gpu = setting.gpu;
         return setup;
     }

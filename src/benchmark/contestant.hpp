@@ -30,6 +30,7 @@ struct BenchmarkSetting {
     std::string cipher = "aes128-ctr";
     std::string integrity = "none";
     std::string transport = "auto";
+    int ranks_per_node = 0;  // more ranks of a machine are taken as several nodes; 0: as many as there are
     std::uint64_t chunk_kib = 2048;
     std::uint64_t most_repetitions = 64;
     std::optional<Stream> gpu{};  // that no other rank uses: our sums are made there, over NCCL

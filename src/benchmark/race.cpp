@@ -146,6 +146,7 @@ nlohmann::json BenchmarkLine::to_json(int ranks) const {
                         {"chunk_kib", setting.chunk_kib},
                         {"valid", is_valid}};
     if (setting.parts() > 1) json["part_parameters"] = setting.part;
+    if (setting.ranks_per_node > 0) json["ranks_per_node"] = setting.ranks_per_node;
     if (ring_bits != 0) json["ring_bits"] = ring_bits;
     if (!graph.empty()) json.update({{"graph", graph}, {"cipher", setting.cipher}, {"integrity", setting.integrity}});
     if (!note.empty()) json["note"] = note;

@@ -77,33 +77,37 @@ private:
         if (has_several()) at("tag", Kind::look) += members_ * 4 * coordinates_;
     }
 
-    // The pipeline: a message, or two signals, between any two ranks in every step.
+    // The pipeline: in every step two signals between any two ranks of a machine, and a message to each owner that this rank sends to.
     void words() {
         const double steps = static_cast<double>(chunks_.steps());
         const double machines = shape_.machines;
         double messages = by_messages();  // of a rank in a step, as the next two
         double shared = shape_.ranks - 1 - messages;
+        double sent = messages / shape_.ranks;  // of its words, by messages, and left in shared memory
+        double left = shared / shape_.ranks;
         double parts = shape_.ranks;  // that an owner adds up
         double by_link = ranks_ * bytes_ * (shape_.ranks - ranks_) / shape_.ranks;
-        if (shape_.scheme == Scheme::two_level) {
+        if (shape_.forwards()) {
             messages = machines - 1;
             shared = ranks_ - 1;
-            parts = ranks_ * machines + machines;  // its ranks' words of all coordinates, then the machines' of its slices
+            sent = (machines - 1) / machines / ranks_;
+            left = shared / ranks_;
+            parts = ranks_ + machines - 1;
             by_link = bytes_ * (machines - 1) / machines;
+            at("wire", Kind::add_up) += ranks_ * (machines - 1) * bytes_ * slice_;  // for the owners on other machines
         } else if (shape_.scheme == Scheme::ring) {
             messages = share_of_others() > 0 ? 1 : 0;
             shared = 0;
+            sent = share_of_others();
+            left = 0;
             parts = 2 * shape_.ranks * share_of_others();
             by_link = machines > 1 ? bytes_ * share_of_others() : 0;
             if (machines > 1) at("idle", Kind::link_hop) += shape_.ranks - 1;
         }
         at("wire", Kind::message) += ranks_ * steps * (messages + 2 * shared);
-        const double sent = shape_.scheme == Scheme::slices ? messages / shape_.ranks
-                            : shape_.scheme == Scheme::ring ? share_of_others()
-                                                            : (machines - 1) / machines / ranks_;
         at("wire", Kind::message_bytes) += ranks_ * bytes_ * sent;
         if (machines > 1) at("idle", Kind::link_bytes) += by_link;
-        if (!shape_.is_secure && has_several()) at("wire", Kind::move) += ranks_ * bytes_ * shared / shape_.ranks;
+        if (!shape_.is_secure && has_several()) at("wire", Kind::move) += ranks_ * bytes_ * left;
         at(shape_.is_secure ? "wire" : "decode", Kind::add_up) += parts * bytes_ * slice_;
         meet("wire", shape_.is_secure ? 2 : 1);
     }
@@ -250,11 +254,12 @@ std::map<std::string, double> memory_of(const RoundShape& shape) {
     const double words = static_cast<double>(shape.parameters * shape.word());
     const double place = static_cast<double>((chunks.size() + (shape.is_secure ? check_words : 0)) * shape.word());
     const double outside = shape.shares_memory ? shape.ranks - shape.ranks_a_machine() : shape.ranks - 1;
+    const double places = shape.forwards() ? 3.0 * shape.ranks + 2.0 * (shape.machines - 1) : 2 * (shape.ranks + outside);
     std::map<std::string, double> bytes;
     bytes["update"] = vector;
     bytes["global model"] = shape.shares_memory ? vector / shape.ranks_a_machine() : vector;
     bytes["mean"] = 8.0 * static_cast<double>(slices.largest());
-    bytes["chunks"] = 2 * place * (shape.ranks + outside);
+    bytes["chunks"] = place * places;
     if (shape.silos_of_busiest() > 1) bytes["words of several silos"] = words;
     if (!shape.is_secure) return bytes;
     if (shape.wants_tags) bytes["words until they are tagged"] = words;

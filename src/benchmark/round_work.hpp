@@ -52,9 +52,10 @@ struct KindRow {
 using Work = std::array<double, kinds>;
 
 /// How words get from silos to the slices of their sum. The first is what this program does; the others are there to be compared with it.
+/// Without shared memory, and on one machine, the first two are the same.
 enum class Scheme {
-    slices,     // every rank gives every owner its part; ranks of a machine in shared memory
-    two_level,  // ranks of a machine add up their words first, machines exchange sums
+    two_level,  // ranks of a machine add up their words in shared memory first, machines exchange sums
+    slices,     // every rank gives every owner its part, those of its machine in shared memory
     ring,       // every rank adds its part to what the one before it gives, slice after slice
 };
 
@@ -72,10 +73,12 @@ struct RoundShape {
     bool wants_tags = false;
     bool shares_memory = true;  // ranks of a machine
     std::uint64_t chunk_kib = 2048;
-    Scheme scheme = Scheme::slices;
+    Scheme scheme = Scheme::two_level;
     std::optional<double> orphans{};  // masks of leavers that are left on the sum; without: as many as are to be expected
 
     [[nodiscard]] double ranks_a_machine() const { return static_cast<double>(ranks) / machines; }
+    /// Whether ranks of a machine add up words that others of it have left for owners elsewhere.
+    [[nodiscard]] bool forwards() const { return scheme == Scheme::two_level && shares_memory && machines > 1 && ranks > machines; }
     /// Cores of a machine that ranks can use at once.
     [[nodiscard]] double cores_in_use() const;
     [[nodiscard]] std::uint32_t silos_of_busiest() const {

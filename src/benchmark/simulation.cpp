@@ -17,7 +17,8 @@ namespace silosum {
 namespace {
 
 // Chunks of a round through the pipeline of comm/slice_pipeline.hpp: a rank makes chunk k + 1, then takes chunk k; it may not make a chunk
-// before all have taken the one before the last, whose buffers it uses.
+// before all have taken the one before the last, whose buffers it uses. Where ranks forward, which counts to what they take, it is one
+// chunk more ahead, and has buffers for one more.
 class Pipeline {
 public:
     struct Costs {
@@ -26,7 +27,13 @@ public:
         double hop_s = 0;
     };
     Pipeline(const RoundShape& shape, std::size_t steps, std::vector<double> make_s, double take_s, const Costs& costs)
-        : make_s_(std::move(make_s)), take_s_(take_s), costs_(costs), steps_(steps), made_(steps), taken_(steps) {
+        : make_s_(std::move(make_s)),
+          take_s_(take_s),
+          costs_(costs),
+          steps_(steps),
+          slots_(shape.forwards() ? 3 : 2),
+          made_(steps),
+          taken_(steps) {
         const int each = static_cast<int>(std::ceil(shape.ranks_a_machine()));
         for (std::size_t rank = 0; rank < make_s_.size(); ++rank) machine_of_.push_back(rank / static_cast<std::size_t>(each));
         cores_.resize(static_cast<std::size_t>(shape.machines));
@@ -76,15 +83,17 @@ private:
         std::vector<Event> waiting;
     };
 
-    // make 0, make 1, take 0, make 2, take 1, ..., take of the last.
+    // make 0, make 1, take 0, make 2, take 1, ..., take of the last; with three slots all takes come one make later.
     [[nodiscard]] std::pair<bool, std::size_t> task_of(std::size_t task) const {
-        if (task == 0) return {true, 0};
-        if (task == 2 * steps_ - 1) return {false, steps_ - 1};
-        return {task % 2 == 1, task % 2 == 1 ? (task + 1) / 2 : task / 2 - 1};
+        const std::size_t lead = std::min(slots_ - 1, steps_);
+        if (task < lead) return {true, task};
+        const std::size_t turn = (task - lead) / 2;
+        if (turn >= steps_ - lead) return {false, task - steps_};
+        return (task - lead) % 2 == 0 ? std::pair(true, lead + turn) : std::pair(false, turn);
     }
     Gate* gate_before(bool makes, std::size_t step) {
         if (!makes) return &made_[step];
-        return step < 2 ? nullptr : &taken_[step - 2];
+        return step < slots_ ? nullptr : &taken_[step - slots_];
     }
     double arrival(std::size_t machine, double done) {
         if (costs_.step_bytes == 0) return done;
@@ -103,6 +112,7 @@ private:
     double take_s_;
     Costs costs_;
     std::size_t steps_;
+    std::size_t slots_;
     std::vector<Gate> made_;
     std::vector<Gate> taken_;
     std::vector<std::size_t> machine_of_;

@@ -1,29 +1,12 @@
 #include "comm/ordered_sum.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 
+#include "comm/add_parts.hpp"
 #include "comm/collectives.hpp"
 
 namespace silosum {
-
-namespace {
-
-// Pieces stay in the first-level cache, so that each part is read from memory once. The sum may lie where one of the parts does.
-void add_in_order(std::size_t n, std::span<const float* const> parts, float* sum) {
-    std::array<float, 2048> piece;
-    for (std::size_t first = 0; first < n; first += piece.size()) {
-        const std::size_t count = std::min(piece.size(), n - first);
-        std::copy_n(parts[0] + first, count, piece.begin());
-        for (const float* const part : parts.subspan(1)) {
-            for (std::size_t i = 0; i < count; ++i) piece[i] += part[first + i];
-        }
-        std::copy_n(piece.begin(), count, sum + first);
-    }
-}
-
-}  // namespace
 
 OrderedSum::OrderedSum(const Communicator& communicator, const Nodes& nodes, std::size_t size, std::size_t step_bytes)
     : communicator_(communicator),
@@ -45,7 +28,7 @@ std::size_t OrderedSum::add_up(std::span<float> values) {
     const auto sink = [&](std::size_t begin, std::size_t n, std::span<const float* const> parts) {
         // The pipeline gives this rank's part, then that of the rank before, and so on round.
         for (std::size_t back = 0; back < ranks; ++back) by_rank_[(me + ranks - back) % ranks] = parts[back];
-        add_in_order(n, by_rank_, sum + begin);
+        add_parts(n, std::span<const float* const>(by_rank_), sum + begin);
     };
     std::size_t bytes = pipeline_.run(std::vector<bool>(ranks, true), source, sink);
     if (sum_.empty()) return bytes + all_gather(communicator_, slices_, values);

@@ -137,7 +137,10 @@ public:
 
     void run() {
         if (leads()) {
-            fmt::print("silosum {}, {}; {}{}\n", version, kernels::to_string(kernels::best_isa()), load_.placement(),
+            fmt::print("silosum {}, {}; {}{}{}\n", version, kernels::to_string(kernels::best_isa()), load_.placement(),
+                       setting_.ranks_per_node > 0 ? fmt::format("; taken as nodes of {} at most",
+                                                                 counted(static_cast<std::size_t>(setting_.ranks_per_node), "rank"))
+                                                   : "",
                        setting_.gpu ? "; our sums on GPUs: " + device_ : "");
             print_head();
         }
@@ -204,6 +207,7 @@ private:
 struct Command {
     std::string exchanges, rings, sizes, part, silos, graphs, dropouts, cipher, integrity, transport, device, json, csv, fit;
     std::uint64_t chunk_kib = 0;
+    int ranks_per_node = 0;
     RaceRules rules;
     po::options_description options{"Options"};
 
@@ -224,6 +228,8 @@ struct Command {
             "cipher", po::value(&cipher)->default_value(setting.cipher), "aes128-ctr or chacha20")(
             "integrity", po::value(&integrity)->default_value(setting.integrity), "none or tags")(
             "transport", po::value(&transport)->default_value(setting.transport), "auto, shared or messages")(
+            "ranks-per-node", po::value(&ranks_per_node)->default_value(0),
+            "more ranks of a machine are taken as several nodes, between which our sums send messages; 0: as many as there are")(
             "device", po::value(&device)->default_value("cpu"), "cpu, or cuda: our sums on GPUs over NCCL, one GPU for each rank")(
             "chunk-kib", po::value(&chunk_kib)->default_value(setting.chunk_kib), "KiB that a rank sends to all others in one step")(
             "repetitions", po::value(&rules.most_repetitions)->default_value(rules.most_repetitions),
@@ -271,6 +277,9 @@ struct Command {
         require(device == "cpu" || integrity == "none", "--integrity {}: does not go with --device cuda, whose words the host never has",
                 integrity);
         one_of("--transport", transport, {"auto", "shared", "messages"});
+        require(ranks_per_node >= 0, "--ranks-per-node {}: must be 0 or more", ranks_per_node);
+        require(ranks_per_node == 0 || (device == "cpu" && transport != "messages"),
+                "--ranks-per-node is for words in shared memory: leave out --device and --transport messages");
         require(chunk_kib >= 1 && chunk_kib <= 1 << 20, "--chunk-kib {}: must be from 1 to 1048576", chunk_kib);
         require(rules.most_repetitions >= 1 && rules.most_repetitions <= 4096, "--repetitions {}: must be from 1 to 4096",
                 rules.most_repetitions);
@@ -316,6 +325,7 @@ int bench(const Communicator& world, const Command& command, bool chose_exchange
                              .cipher = command.cipher,
                              .integrity = command.integrity,
                              .transport = command.transport,
+                             .ranks_per_node = command.ranks_per_node,
                              .chunk_kib = command.chunk_kib,
                              .most_repetitions = command.rules.most_repetitions};
     std::optional<Sweep> sweep;
@@ -323,8 +333,8 @@ int bench(const Communicator& world, const Command& command, bool chose_exchange
         for (const auto& file : {command.json, command.csv, command.fit}) {
             if (!file.empty()) check_output(file, {});
         }
-        require(command.fit.empty() || (command.device == "cpu" && command.part.empty()),
-                "--fit times whole vectors on the CPU: leave out --device and --part");
+        require(command.fit.empty() || (command.device == "cpu" && command.part.empty() && command.ranks_per_node == 0),
+                "--fit times whole vectors on the CPU, and nodes as they are: leave out --device, --part and --ranks-per-node");
         sweep = command.sweep(world.size(), chose_exchanges);
     });
     if (!sweep) sweep = command.sweep(world.size(), chose_exchanges);

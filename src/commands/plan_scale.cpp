@@ -81,8 +81,8 @@ struct Command {
             "leave", po::value(&leave)->default_value(0), "share of silos that do leave before they enter")(
             "tags", "exchange.integrity = tags")("transport", po::value(&transport)->default_value("auto"), "auto or messages")(
             "chunk-kib", po::value(&chunk_kib)->default_value(2048), "as exchange.chunk_kib")(
-            "scheme", po::value(&scheme)->default_value("slices"),
-            "how words travel: slices, as this program does it; two-level or ring, to compare")(
+            "scheme", po::value(&scheme)->default_value("two-level"),
+            "how words travel: two-level, as this program does it; slices or ring, to compare")(
             "simulate", po::value(&rounds)->default_value(0), "play so many rounds through, silos that leave and train for unequal times")(
             "train-s", po::value(&train_s)->default_value(0), "mean seconds that a silo trains")(
             "straggling", po::value(&straggling)->default_value(0), "standard deviation of the logarithm of that time")(
@@ -91,10 +91,10 @@ struct Command {
 
     [[nodiscard]] RoundShape shape(bool is_secure, bool has_tags) const {
         RoundShape shape;
-        const std::map<std::string, Scheme> schemes{{"slices", Scheme::slices}, {"two-level", Scheme::two_level}, {"ring", Scheme::ring}};
+        const std::map<std::string, Scheme> schemes{{"two-level", Scheme::two_level}, {"slices", Scheme::slices}, {"ring", Scheme::ring}};
         const auto found = schemes.find(scheme);
         if (found == schemes.end())
-            throw UsageError(unknown_name("--scheme", scheme, std::vector<std::string>{"slices", "two-level", "ring"}));
+            throw UsageError(unknown_name("--scheme", scheme, std::vector<std::string>{"two-level", "slices", "ring"}));
         one_of("--graph", graph, {"auto", "complete", "harary"});
         one_of("--transport", transport, {"auto", "messages"});
         require(ring == 32 || ring == 64, "--ring {}: must be 32 or 64", ring);

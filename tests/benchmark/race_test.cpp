@@ -6,6 +6,18 @@
 
 #include "comm/collectives.hpp"
 
+namespace {
+
+std::uint64_t bytes_sent = 0;  // by messages of this rank
+
+}  // namespace
+
+// MPI lets a program look at every call.
+extern "C" int MPI_Isend(const void* data, int count, MPI_Datatype type, int to, int tag, MPI_Comm communicator, MPI_Request* request) {
+    bytes_sent += static_cast<std::uint64_t>(count);
+    return PMPI_Isend(data, count, type, to, tag, communicator, request);
+}
+
 namespace silosum {
 namespace {
 
@@ -43,6 +55,25 @@ TEST_F(RaceTest, NoWordIsWrong) {
                 EXPECT_THAT(lines.back().phases, testing::Contains(testing::Key("mask")));
             }
         }
+    }
+}
+
+TEST_F(RaceTest, RanksOfAMachineMayBeTakenAsSeveralNodes) {
+    for (const int each : {0, 1, 2, 3}) {
+        const std::uint64_t nodes = each == 0 ? 1 : static_cast<std::uint64_t>((world.size() + each - 1) / each);
+        bytes_sent = 0;
+        MachineLoad load(world);
+        const auto lines =
+            race(world, load, {"exact"}, {32, 64}, {.parameters = 100007, .silos = 5, .ranks_per_node = each}, {.most_repetitions = 2});
+        for (const auto& line : lines) {
+            EXPECT_EQ(line.wrong_words, 0) << line.exchange;
+            EXPECT_EQ(line.to_json(world.size()).contains("ranks_per_node"), each > 0);
+        }
+        std::uint64_t bytes = bytes_sent;
+        all_reduce_sum(world, std::span<std::uint64_t>(&bytes, 1));
+        const std::uint64_t words = 100007 * (4 + 8);
+        EXPECT_GE(bytes, 2 * (nodes - 1) * words) << "two repetitions cross between " << nodes << " nodes";
+        EXPECT_TRUE(nodes > 1 || bytes < words) << bytes;
     }
 }
 

@@ -175,12 +175,48 @@ TEST(Simulation, LeaversCostTimeAndTooManyTheSum) {
     EXPECT_THAT(simulate_round(model, setting, 1).refusal, HasSubstr("13 of 20 silos are left, 14 are needed"));
 }
 
+TEST(ScaleModel, TwoLevelsAreSlicesWhereNothingIsForwarded) {
+    const auto both = [](RoundShape shape) {
+        shape.scheme = Scheme::slices;
+        const auto slices = std::pair(work_of(shape), memory_of(shape));
+        shape.scheme = Scheme::two_level;
+        return std::pair(slices, std::pair(work_of(shape), memory_of(shape)));
+    };
+    for (const bool is_secure : {false, true}) {
+        for (const std::uint32_t silos : {8U, 32U}) {  // with several silos a rank, words are copied to where others read them
+            RoundShape shape = planted_shape(8, silos, 100000, is_secure);
+            const auto [slices, two_level] = both(shape);
+            EXPECT_EQ(slices, two_level) << "one machine";
+            shape.machines = 4;
+            shape.shares_memory = false;
+            const auto [by_messages, also_by_messages] = both(shape);
+            EXPECT_EQ(by_messages, also_by_messages) << "no shared memory";
+        }
+    }
+}
+
+TEST(ScaleModel, TwoLevelsDivideWhatCrossesByTheRanksOfAMachine) {
+    RoundShape shape = planted_shape(16, 16, 1 << 20, false);
+    shape.machines = 4;
+    const auto at = [&](Scheme scheme, const char* phase, Kind kind) {
+        shape.scheme = scheme;
+        return work_of(shape).at(phase)[static_cast<std::size_t>(kind)];
+    };
+    const double words = 4.0 * (1 << 20);
+    EXPECT_DOUBLE_EQ(at(Scheme::slices, "idle", Kind::link_bytes) - at(Scheme::two_level, "idle", Kind::link_bytes),
+                     (4 - 1) * words * 3 / 4);
+    EXPECT_DOUBLE_EQ(at(Scheme::slices, "wire", Kind::message_bytes), 4 * at(Scheme::two_level, "wire", Kind::message_bytes));
+    // Every word is added up once on its machine; the sums of the others come on top.
+    EXPECT_DOUBLE_EQ(at(Scheme::two_level, "wire", Kind::add_up) + at(Scheme::two_level, "decode", Kind::add_up), (16 + 3) * words / 4);
+}
+
 // Links carry one message after the other: words cannot arrive sooner than their bytes over its rate.
 TEST(Simulation, WordsTravelNoFasterThanTheLink) {
     const auto model = ScaleModel::fit(rounds_on({1, 2, 4, 8})).with_link({1e8, 1e-6});
     RoundShape shape = planted_shape(8, 8, 1 << 22, false);
     shape.machines = 4;
     const double bytes = 2 * 4.0 * (1 << 22) * 6 / 8;  // of two ranks, for the six on other machines
+    shape.scheme = Scheme::slices;
     const double slices = simulate_round(model, {.shape = shape}, 1).sum_s;
     EXPECT_GT(slices, bytes / 1e8);
     shape.scheme = Scheme::two_level;  // sums of a machine are half of its ranks' words

@@ -57,6 +57,13 @@ class Scale(harness.EndToEnd):
         for phase in ("keys", "encode", "mask", "wire", "agree", "unmask", "decode", "publish", "hash", "idle", "all"):
             self.assertRegex(far.out, rf"(?m)^{phase} ")
 
+    def test_words_are_added_up_on_each_machine_unless_asked_otherwise(self):
+        flags = ("--ranks", "16", "--machines", "4", "--link", "1G,2us")
+        default = self.plan(*flags)
+        self.assertEqual(default.code, 0, str(default))
+        self.assertEqual(default.out, self.plan(*flags, "--scheme", "two-level").out)
+        self.assertNotEqual(default.out, self.plan(*flags, "--scheme", "slices").out)
+
     def test_rounds_are_played_the_same_way_twice(self):
         flags = ("--ranks", "4", "--silos", "200", "--secure", "--simulate", "5", "--leave", "0.03", "--train-s", "10", "--straggling", "0.3")
         first = self.plan(*flags)

@@ -106,6 +106,16 @@ class Bench(harness.EndToEnd):
             sums = [line["wrong_words"] for line in lines if "ring_bits" in line]
             self.assertEqual(sums, [0] * 8, f"{ranks} ranks")
 
+    def test_no_word_is_wrong_on_ranks_that_are_taken_as_several_nodes(self):
+        for ranks, each in ((4, 2), (5, 3)):
+            options = ["--exchange", "exact,secure", "--sizes", "10007p", "--ring", "32,64", "--ranks-per-node", str(each), "--repetitions", "1"]
+            result = harness.run(["bench", *options, "--json", "bench.json"], ranks=ranks, cwd=self.folder)
+            self.assertEqual(result.code, 0, str(result))
+            self.assertIn(f"taken as nodes of {each} ranks at most", result.out)
+            lines = json.loads((self.folder / "bench.json").read_text())["lines"]
+            self.assertEqual([line["wrong_words"] for line in lines if "ring_bits" in line], [0] * 4)
+            self.assertEqual({line["ranks_per_node"] for line in lines}, {each})
+
     def test_wrong_options_are_told_before_anything_is_timed(self):
         for options, text in (
             (["--sizes", "1M", "--part", "16"], "at most 8191 can be told apart"),
@@ -120,6 +130,9 @@ class Bench(harness.EndToEnd):
             (["--size", "1M"], "--sizes"),
             (["--device", "gpu"], 'unknown --device "gpu"'),
             (["--json", "."], "is no file"),
+            (["--ranks-per-node", "-1"], "must be 0 or more"),
+            (["--ranks-per-node", "2", "--transport", "messages"], "leave out --device and --transport messages"),
+            (["--ranks-per-node", "2", "--fit", "fit.json"], "--part and --ranks-per-node"),
         ):
             result = harness.run(["bench", *options], ranks=2, cwd=self.folder)
             self.assertEqual(result.code, 2, str(result))
