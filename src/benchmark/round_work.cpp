@@ -70,6 +70,10 @@ private:
 
     void encode() {
         const double word = static_cast<double>(shape_.word());
+        if (shape_.reads_updates()) {
+            at("encode", Kind::encode_shared) += members_ * coordinates_ * 8;
+            return;
+        }
         at("encode", has_several() ? Kind::encode_more : Kind::encode) += members_ * coordinates_ * (8 + word * (has_several() ? 2 : 1));
         if (!shape_.is_secure) return;
         if (has_several()) at("encode", Kind::move) += ranks_ * bytes_;
@@ -79,6 +83,7 @@ private:
 
     // The pipeline: in every step two signals between any two ranks of a machine, and a message to each owner that this rank sends to.
     void words() {
+        if (shape_.reads_updates()) return meet("wire", 1);
         const double steps = static_cast<double>(chunks_.steps());
         const double machines = shape_.machines;
         double messages = by_messages();  // of a rank in a step, as the next two
@@ -182,6 +187,7 @@ const std::vector<KindRow>& kind_list() {
     static const std::vector<KindRow> rows{
         {Kind::encode, "encode", "byte", "read two models, write words, one silo a rank", true},
         {Kind::encode_more, "encode_more", "byte", "the same for several silos a rank, whose words are added up", true},
+        {Kind::encode_shared, "encode_shared", "byte", "read two models, which ranks of a machine share, and add up words", true},
         {Kind::move, "move", "byte", "copy words to where others read them", true},
         {Kind::add_up, "add_up", "byte", "read and add the words of all ranks", true},
         {Kind::decode, "decode", "coordinate", "make a mean of a word", true},

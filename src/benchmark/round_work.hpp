@@ -19,6 +19,7 @@ namespace silosum {
 enum class Kind : std::size_t {
     encode,         // bytes: both models read, words written
     encode_more,    // the same where a rank hosts several silos, whose words are added up in memory
+    encode_shared,  // bytes: both models read, by ranks that add up updates where they lie
     move,           // bytes of words copied to where others read them
     add_up,         // bytes of words of all ranks read and added
     decode,         // coordinates of the mean
@@ -79,6 +80,10 @@ struct RoundShape {
     [[nodiscard]] double ranks_a_machine() const { return static_cast<double>(ranks) / machines; }
     /// Whether ranks of a machine add up words that others of it have left for owners elsewhere.
     [[nodiscard]] bool forwards() const { return scheme == Scheme::two_level && shares_memory && machines > 1 && ranks > machines; }
+    /// Whether ranks add up updates where they lie, so that no words travel.
+    [[nodiscard]] bool reads_updates() const {
+        return !is_secure && shares_memory && machines == 1 && silos <= static_cast<std::uint32_t>(ranks) && scheme != Scheme::ring;
+    }
     /// Cores of a machine that ranks can use at once.
     [[nodiscard]] double cores_in_use() const;
     [[nodiscard]] std::uint32_t silos_of_busiest() const {

@@ -135,9 +135,9 @@ public:
             time_ += stage("keys");
             if (!result_.refusal.empty()) return finish();
         }
-        const bool streams = shape_.silos <= static_cast<std::uint32_t>(shape_.ranks);
+        const bool streams = shape_.silos <= static_cast<std::uint32_t>(shape_.ranks) && !shape_.reads_updates();
         if (!streams) time_ += stage("encode") + stage("tag");
-        time_ += pipeline(streams);
+        time_ += shape_.reads_updates() ? stage("wire") : pipeline(streams);
         for (const char* const phase : {"agree", "unmask", "decode", "publish", "hash", "wait"}) {
             if (!is_in_pipeline(phase)) time_ += stage(phase);
         }
@@ -147,7 +147,9 @@ public:
 
 private:
     [[nodiscard]] std::size_t host_of(std::uint32_t silo) const { return silo % static_cast<std::uint32_t>(shape_.ranks); }
-    [[nodiscard]] bool is_in_pipeline(const std::string& phase) const { return !shape_.is_secure && phase == "decode"; }
+    [[nodiscard]] bool is_in_pipeline(const std::string& phase) const {
+        return !shape_.is_secure && !shape_.reads_updates() && phase == "decode";
+    }
     SimulatedRound finish() {
         result_.sum_s = time_;
         return result_;

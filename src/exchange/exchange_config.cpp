@@ -34,12 +34,13 @@ void ExchangeConfig::add_to(Options& options) {
              "larger than needed: every doubling costs a bit of precision.")
         .used_when([this] { return !is_uniform(); }, [] { return "exchange.weights = uniform"; });
     options
-        .add("exchange.transport", &transport, "auto",
-             "How words and the new model travel. shared: ranks of a machine share memory (words as they are sent, or updates where nothing "
-             "hides them, all ranks are on one machine and none hosts two silos; and one copy of the global model), and other machines get "
-             "their words added up, by messages; messages: all by messages; auto: shared where the machines have room for it; nccl: "
-             "words are made, summed and decoded on GPUs, of which every rank has one of its own, and the model stays there. The "
-             "model does not depend on it.")
+        .add(
+            "exchange.transport", &transport, "auto",
+            "How words and the new model travel. shared: ranks of a machine share memory (words as they are sent, or updates where nothing "
+            "hides them, all ranks are on one machine and none hosts two silos; and one copy of the global model), and other machines get "
+            "their words added up, by messages; messages: all by messages; auto: shared where the machines have room for it; nccl: "
+            "words are made, summed and decoded on GPUs, of which every rank has one of its own, and the model stays there. The "
+            "model does not depend on it.")
         .one_of({"auto", "shared", "messages", "nccl"});
     options.add(
         "exchange.chunk_kib", &chunk_kib, 2048, between(1, 1 << 20),

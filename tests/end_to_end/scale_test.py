@@ -8,7 +8,7 @@ import harness
 
 # Rates of a machine that does not exist, so that nothing here depends on the time of day. Order and names are those of docs/formats.md.
 KINDS = (
-    "encode", "encode_more", "move", "add_up", "decode", "message", "message_bytes", "meeting", "stream", "tag", "look", "hash",
+    "encode", "encode_more", "encode_shared", "move", "add_up", "decode", "message", "message_bytes", "meeting", "stream", "tag", "look", "hash",
     "agreement", "signature", "product", "pause", "link_bytes", "link_hop",
 )
 SECONDS = {"message": 1e-6, "meeting": 1e-6, "agreement": 5e-5, "signature": 5e-5, "product": 2e-9, "pause": 1e-6}
