@@ -75,6 +75,7 @@ struct RoundShape {
     bool shares_memory = true;  // ranks of a machine
     std::uint64_t chunk_kib = 2048;
     Scheme scheme = Scheme::two_level;
+    bool hosts_several = false;       // some rank has silos that take no part beside one that does
     std::optional<double> orphans{};  // masks of leavers that are left on the sum; without: as many as are to be expected
 
     [[nodiscard]] double ranks_a_machine() const { return static_cast<double>(ranks) / machines; }
@@ -82,7 +83,8 @@ struct RoundShape {
     [[nodiscard]] bool forwards() const { return scheme == Scheme::two_level && shares_memory && machines > 1 && ranks > machines; }
     /// Whether ranks add up updates where they lie, so that no words travel.
     [[nodiscard]] bool reads_updates() const {
-        return !is_secure && shares_memory && machines == 1 && silos <= static_cast<std::uint32_t>(ranks) && scheme != Scheme::ring;
+        const bool one_each = silos <= static_cast<std::uint32_t>(ranks) && !hosts_several;
+        return !is_secure && shares_memory && machines == 1 && one_each && scheme != Scheme::ring;
     }
     /// Cores of a machine that ranks can use at once.
     [[nodiscard]] double cores_in_use() const;

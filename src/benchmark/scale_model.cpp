@@ -11,6 +11,8 @@ namespace silosum {
 
 namespace {
 
+constexpr int fit_version = 2;
+
 // Seconds of a phase for a rate of 1, kind by kind.
 Work shares_of(const Work& work, const std::string& phase, const RoundShape& shape) {
     // Where no rank shares its core, all wait for the one with most silos.
@@ -187,8 +189,8 @@ ScaleModel ScaleModel::with_link(const Link& link) const {
 }
 
 nlohmann::json ScaleModel::to_json() const {
-    nlohmann::json json{{"format", "silosum-fit"}, {"version", 1},      {"program", version},       {"spread", spread_},
-                        {"doubling", doubling_},   {"ranges", ranges_}, {"covariance", covariance_}};
+    nlohmann::json json{{"format", "silosum-fit"}, {"version", fit_version}, {"program", version},       {"spread", spread_},
+                        {"doubling", doubling_},   {"ranges", ranges_},      {"covariance", covariance_}};
     for (const auto& row : kind_list()) {
         const Interval seconds = rate(row.kind);
         json["rates"].push_back({{"name", row.name},
@@ -206,8 +208,8 @@ ScaleModel ScaleModel::from_json(const nlohmann::json& json) {
     ScaleModel model;
     try {
         require<DataError>(json.at("format") == "silosum-fit", "its format is not silosum-fit");
-        require<DataError>(json.at("version") == 1, "it is of version {}, this program reads 1; use a newer one",
-                           json.at("version").dump());
+        require<DataError>(json.at("version") == fit_version, "it is of version {}, this program reads {}; make it anew with bench --fit",
+                           json.at("version").dump(), fit_version);
         for (const auto& rate : json.at("rates")) {
             const auto row = std::ranges::find(kind_list(), rate.at("name").get<std::string>(), [](const KindRow& r) { return r.name; });
             require<DataError>(row != kind_list().end(), "it has a rate \"{}\" that this program does not know", rate.at("name").dump());

@@ -53,7 +53,6 @@ public:
     [[nodiscard]] std::shared_ptr<std::byte> map(std::size_t bytes) const {
         void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file_, 0);
         check(memory == MAP_FAILED ? errno : 0, bytes);
-        (void)::madvise(memory, bytes, MADV_HUGEPAGE);  // a hint, where the system lets shared memory have them (shmem_enabled = advise)
         return {static_cast<std::byte*>(memory), [bytes](std::byte* p) { ::munmap(p, bytes); }};
     }
 

@@ -39,9 +39,9 @@ private:
     std::vector<std::vector<int>> ranks_of_;
 };
 
-/// Collective. Zeroed memory that all ranks of a node see, the same `bytes` for all ranks; each keeps its own hold on it, so that giving it
-/// up needs no word between them, and nothing is left behind by a rank that dies. Every rank throws the same AgreedError, which says where
-/// and why, when some node has no room for it.
+/// Collective. Zeroed memory that all ranks of a node see, the same `bytes` for all of them, and 0 on all nodes or on none; each keeps its
+/// own hold on it, so that giving it up needs no word between them, and nothing is left behind by a rank that dies. Every rank throws the
+/// same AgreedError, which says where and why, when some node has no room for it.
 [[nodiscard]] std::shared_ptr<std::byte> shared_memory(const Communicator& communicator, const Nodes& nodes, std::size_t bytes);
 
 template <class T>

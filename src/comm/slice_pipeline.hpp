@@ -44,10 +44,9 @@ public:
         }
         for (int from = 0; from < communicator.size(); ++from) messages_ += is_sender(from) ? 1 : 0;
 
-        std::size_t most_neighbours = 0;
-        for (std::size_t node = 0; node < nodes.count(); ++node) most_neighbours = std::max(most_neighbours, nodes.ranks_of(node).size());
+        const bool shares = nodes.count() < index(communicator.size());
         const std::size_t outs = slots_.size() * index(communicator.size()) * place();
-        outs_ = most_neighbours > 1 ? shared_buffer<Word>(communicator, nodes, most_neighbours * outs) : Buffer<Word>(outs);
+        outs_ = shares ? shared_buffer<Word>(communicator, nodes, neighbours_.size() * outs) : Buffer<Word>(outs);
         ins_ = Buffer<Word>(ahead * messages_ * place());
     }
     ~SlicePipeline() {

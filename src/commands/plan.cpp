@@ -169,7 +169,7 @@ int plan(const std::vector<std::string>& arguments) {
     if (!scale_flags.empty()) {
         add_exchange(scale_flags, config.exchange, network.layout().size(), ranks,
                      Selection(config.selection, census.silos.size(), config.run.seed).silos_per_round());
-        return plan_scale(scale_flags);
+        return plan_scale(scale_flags, census.silos.size() > groups);
     }
     return static_cast<int>(ExitCode::done);
 }

@@ -221,7 +221,7 @@ std::vector<std::string> take_scale_flags(std::vector<std::string>& flags) {
     return taken;
 }
 
-int plan_scale(const std::vector<std::string>& arguments) {
+int plan_scale(const std::vector<std::string>& arguments, bool hosts_several) {
     Command command;
     const po::variables_map given = read_verb_options(arguments, command.options);
     if (given.contains("help")) {
@@ -230,7 +230,8 @@ int plan_scale(const std::vector<std::string>& arguments) {
     }
     ScaleModel model = read_fit(command.fit);
     if (!command.link.empty()) model = model.with_link(read_link(command.link));
-    const RoundShape shape = command.shape(given.contains("secure"), given.contains("tags"));
+    RoundShape shape = command.shape(given.contains("secure"), given.contains("tags"));
+    shape.hosts_several = hosts_several;
     print_shape(shape);
     print_prediction(model, shape);
     if (command.rounds > 0) {

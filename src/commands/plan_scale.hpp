@@ -7,7 +7,8 @@
 namespace silosum {
 
 /// --fit FILE --parameters N --ranks N --silos N ...: time and memory by phase with intervals, or with --simulate rounds played through.
-int plan_scale(const std::vector<std::string>& arguments);
+/// hosts_several: a rank has more silos than take part.
+int plan_scale(const std::vector<std::string>& arguments, bool hosts_several = false);
 
 /// The flags of plan_scale() that stand among those of a configuration, taken out of these; "" where --fit is not among them.
 [[nodiscard]] std::vector<std::string> take_scale_flags(std::vector<std::string>& flags);

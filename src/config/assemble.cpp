@@ -310,6 +310,8 @@ void leave_out(Assembly& assembly, const RunConfig& config, const std::vector<st
     if (fed.group) fed.group->go_on_with(fed.world);
     ExchangeSetup& setup = assembly.exchange_setup;
     setup.lost = lost;
+    fed.trainer.give_in({});
+    fed.exchange->forget_local();  // of which MPI knows nothing, as it does of the rest
     (void)fed.exchange.release();
     const auto* const old = new Parameters(std::move(fed.global));
     fed.exchange = make_exchange(fed.world, config, setup, fed.group.get());

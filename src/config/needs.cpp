@@ -46,6 +46,13 @@ std::size_t gpu_exchange_bytes(const RunConfig& config, std::size_t parameters, 
     return bytes;
 }
 
+// Whether ranks of one machine add up updates where they lie: see Exchange::make_local(). Of several machines a configuration knows
+// nothing.
+bool reads_updates(const RunConfig& config, std::size_t hosted, int ranks, bool stays_on_gpus) {
+    return !config.exchange.secure && config.exchange.transport != "messages" && !stays_on_gpus && config.local.ranks_per_silo == 1 &&
+           hosted == 1 && ranks > 1;
+}
+
 std::size_t bytes_of(const Split& split) {
     return split.bytes.size() + (split.floats.size() + split.labels.size() + split.targets.size()) * sizeof(float);
 }
@@ -118,6 +125,9 @@ Needs needs_of(const RunConfig& config, const Census& census, const std::vector<
     if (kept > 0) host.add("kept optimiser state", (on_gpus ? 1 : hosted) * kept);
     if (config.evaluation.compare_local) host.add("comparison with silos alone", 3 * model_bytes);
     if (!stays_on_gpus) host.add("exchange", exchange_bytes(config, parameters, hosted, ranks));
+    const bool in_place = reads_updates(config, hosted, ranks, stays_on_gpus);
+    if (in_place)
+        host.add("updates of other ranks, shared", model_bytes / static_cast<std::size_t>(ranks) * static_cast<std::size_t>(ranks - 1));
 
     if (on_gpus) {
         Memory& gpu = needs.gpu;
@@ -134,8 +144,8 @@ Needs needs_of(const RunConfig& config, const Census& census, const std::vector<
     const Slices slices(parameters, ranks, static_cast<int>(each));
     const Slices part = slices.of_position(0);
     const std::uint64_t others = part.last() - part.first() - part.size(groups - 1);
-    needs.bytes_sent_per_round =
-        others * (config.exchange.ring_bits / 8) + slices.largest() * sizeof(float) * static_cast<std::uint64_t>(ranks - 1);
+    needs.bytes_sent_per_round = others * (in_place ? sizeof(float) : config.exchange.ring_bits / 8) +
+                                 slices.largest() * sizeof(float) * static_cast<std::uint64_t>(ranks - 1);
     return needs;
 }
 

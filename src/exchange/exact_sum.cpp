@@ -74,7 +74,7 @@ void ExactSum::encode(const Waiting& update) {
 }
 
 void ExactSum::remember_not_finite(std::uint32_t silo, std::uint64_t coordinates) {
-    // The ranks of a group see different coordinates, and should say one thing.
+    // Ranks that see different coordinates of an update should say one thing.
     remember(RuntimeError(divergence(silo, ranks_.each() == 1 ? coordinates : 0)));
 }
 
@@ -173,12 +173,12 @@ void ExactSum::sum_updates(const std::vector<Arrival>& arrivals, Aggregate& aggr
                                     aggregate.mean, counts, clock_);
     for (std::size_t u = 0; u < updates.size(); ++u) {
         clipped_ += counts[u].clipped;
-        if (counts[u].not_finite > 0) remember_not_finite(silos[u], counts[u].not_finite);
+        if (counts[u].not_finite > 0) remember_not_finite(silos[u], 0);
     }
     if (arrival_.gives != 0) bytes_sent_ += (setup_.parameters - aggregate.mean.size()) * sizeof(float);
 }
 
-// What is known only after the words: whether a streamed update was finite, how much was clipped, and the exact numbers.
+// What is known only after the words: whether an update that was encoded meanwhile was finite, how much was clipped, and the exact numbers.
 void ExactSum::sum_tail(Aggregate& aggregate) {
     clock_.measure("wire", [&] {
         std::vector<std::uint64_t> tail{error_ ? 1U : 0U, clipped_};

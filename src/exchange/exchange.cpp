@@ -111,10 +111,12 @@ Buffer<float> Exchange::make_local() {
     if (most[0] > 1) return {};  // words of several silos are added up on their rank
     try {
         updates_.emplace(communicator_, *nodes_, setup_.parameters);
-    } catch (const AgreedError&) {
+    } catch (const AgreedError& error) {
         if (config_.transport == "shared") throw;
-        return {};  // chunks of words need less room
+        transport_ += fmt::format(", word by word, as {}", error.what());  // chunks of words need less room
+        return {};
     }
+    transport_ += ", read in place";
     return updates_->own();
 }
 

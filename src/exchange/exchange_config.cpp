@@ -37,7 +37,8 @@ void ExchangeConfig::add_to(Options& options) {
         .add(
             "exchange.transport", &transport, "auto",
             "How words and the new model travel. shared: ranks of a machine share memory (words as they are sent, or updates where nothing "
-            "hides them, all ranks are on one machine and none hosts two silos; and one copy of the global model), and other machines get "
+            "hides them, all ranks are on one machine and each hosts one silo by itself; and one copy of the global model), and other "
+            "machines get "
             "their words added up, by messages; messages: all by messages; auto: shared where the machines have room for it; nccl: "
             "words are made, summed and decoded on GPUs, of which every rank has one of its own, and the model stays there. The "
             "model does not depend on it.")

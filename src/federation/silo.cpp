@@ -49,13 +49,16 @@ void Trainer::use_models_here(bool copies) {
 }
 
 void Trainer::use_models_of_host() {
+    if (!models_are_here_) return;
     models_are_here_ = false;
     y_ = Buffer<float>(network_.layout().size());
     copy_ = {};
 }
 
 void Trainer::give_in(Buffer<float> local) {
-    if (!local.empty()) y_ = std::move(local);
+    if (models_are_here_) return;
+    y_ = {};
+    y_ = local.empty() ? Buffer<float>(network_.layout().size()) : std::move(local);
 }
 
 void Trainer::load(std::span<const float> model) {

@@ -35,7 +35,7 @@ public:
     /// are at first. copies: whether updates have a copy there all the same.
     void use_models_here(bool copies);
     void use_models_of_host();
-    /// Updates of models of the host are given in this memory from now on; empty: where they are.
+    /// Updates of models of the host are given in this memory from now on; empty: in memory of the trainer's own, as at first.
     void give_in(Buffer<float> local);
     /// Gives the network such a model.
     void load(std::span<const float> model);

@@ -102,8 +102,6 @@ class DeadRanks(harness.EndToEnd):
             pass  # the run was faster
         return harness.finish(process), self.written(name)
 
-
-class Plain(DeadRanks):
     def every_step(self, rank, flags):
         """Kills the rank at its first, second, ... wait of round 2, until there is none; how many that are."""
         wait = 0
@@ -124,6 +122,19 @@ class Plain(DeadRanks):
         self.assertGreater(wait, 10)
         self.assertEqual(rounds, {2, 3}, "deaths before and after the model of round 2 was published")
 
+
+class ReadInPlace(DeadRanks):
+    """A silo a rank: updates are read where they lie, before a death and after it."""
+
+    silos = RANKS
+
+    def test_a_rank_that_dies_at_any_step_withdraws_its_silo(self):
+        result, summary = self.survive("whole", [])
+        self.assertEqual(summary["transport"], "shared memory, read in place", str(result))
+        self.every_step(1, [])
+
+
+class Plain(DeadRanks):
     def test_a_rank_that_dies_at_any_step_withdraws_its_silos(self):
         self.every_step(1, [])
 

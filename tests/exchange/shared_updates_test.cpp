@@ -148,7 +148,7 @@ TEST_F(SharedUpdatesTest, AnUpdateThatIsNotFiniteIsNamedOnAllRanks) {
         const std::span<float> local = world.size() == 1 ? elsewhere.span() : sum.room.span();
         for (const auto silo : c.hosted(world)) {
             std::copy(sum.global.values.begin(), sum.global.values.end(), local.begin());
-            if (silo == broken) local[1234] = std::numeric_limits<float>::quiet_NaN();
+            if (silo == broken) std::ranges::fill(local.subspan(1234), std::numeric_limits<float>::quiet_NaN());
             sum.exchange.add({.silo = silo, .weight = 5, .local = local, .global = sum.global.values.span(), .steps = 1, .numbers = {}});
         }
         std::string text;
