@@ -11,6 +11,7 @@
 #include "base/process.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
+#include "comm/nccl.hpp"
 #include "exchange/exact_sum.hpp"
 #include "exchange/secure_sum.hpp"
 
@@ -25,6 +26,22 @@ struct Given {
     static std::int64_t of_all(std::size_t i) { return static_cast<std::int64_t>(i * 2654435761U % 2001) - 1000; }
     static std::int64_t of_each(std::size_t i) { return static_cast<std::int64_t>(i / 8 % 5) - 2; }
     static std::int64_t times(std::uint32_t silo) { return silo % 512; }
+};
+
+// What the silos from `begin` to before `end` give together.
+class SumOfGiven {
+public:
+    SumOfGiven(std::uint32_t begin, std::uint32_t end) : silos_(end - begin) {
+        for (std::uint32_t silo = begin; silo < end; ++silo) times_ += Given::times(silo);
+    }
+    [[nodiscard]] std::int64_t silos() const { return silos_; }
+    [[nodiscard]] double at(std::size_t i) const {
+        return static_cast<double>(silos_ * Given::of_all(i) + times_ * Given::of_each(i)) * Given::quantum;
+    }
+
+private:
+    std::int64_t silos_;
+    std::int64_t times_ = 0;
 };
 
 // first: coordinate of the first value; the last part is filled up with coordinates that nobody moves.
@@ -118,6 +135,57 @@ private:
     std::size_t parts_;
     BenchmarkVectors& vectors_;
     Buffer<float> global_;
+};
+
+// What sums on GPUs are compared with: NCCL's own, of vectors that lie there.
+class NcclAllReduce : public Contestant {
+public:
+    NcclAllReduce(const Communicator& communicator, const BenchmarkSetting& setting, BenchmarkVectors& vectors)
+        : communicator_(communicator), vectors_(vectors), parameters_(setting.parameters) {
+        if (!setting.gpu) throw AgreedError(ExitCode::usage, "nccl-allreduce is of GPUs: give --device cuda");
+        stream_ = setting.gpu;
+        succeed_on_all(communicator, [&] {
+            given_ = stream_->allocate<float>(vectors.sent.size());
+            sum_ = stream_->allocate<float>(vectors.sent.size());
+        });
+        nccl_ = std::make_unique<Nccl>(communicator, stream_->cuda());
+    }
+    [[nodiscard]] double run() override {
+        double seconds = 0;
+        for (std::size_t first = 0; first < parameters_; first += given_.size()) {
+            fill(vectors_.sent.span(), first, parameters_, static_cast<std::uint32_t>(communicator_.rank()), 0);
+            stream_->upload(std::span<const float>(vectors_.sent.span()), given_.span());
+            stream_->wait();
+            const double start = set_out(communicator_);
+            nccl_->all_reduce_sum(given_.span(), sum_.span());
+            nccl_->wait("NCCL's sum of float32");
+            seconds += wall_seconds() - start;
+            if (knows_its_sum()) check_sum(first);
+        }
+        return seconds;
+    }
+    [[nodiscard]] std::uint64_t wrong_words() const override { return wrong_; }
+    // Sums of integers up to 2^24 are exact in any order, and a rank gives 2022 at most.
+    [[nodiscard]] bool knows_its_sum() const override { return communicator_.size() <= 8192; }
+
+private:
+    void check_sum(std::size_t first) {
+        stream_->download(std::span<const float>(sum_.span()), vectors_.received.span());
+        stream_->wait();
+        const SumOfGiven all(0, static_cast<std::uint32_t>(communicator_.size()));
+        for (std::size_t i = 0; i < vectors_.received.size(); ++i) {
+            const double expected = first + i < parameters_ ? all.at(first + i) : 0;
+            if (vectors_.received[i] != expected) ++wrong_;
+        }
+    }
+
+    const Communicator& communicator_;
+    BenchmarkVectors& vectors_;
+    std::size_t parameters_;  // of the whole vector
+    std::optional<Stream> stream_;
+    Buffer<float> given_, sum_;   // on the GPU, of a part
+    std::unique_ptr<Nccl> nccl_;  // gone before the memory that it uses
+    std::uint64_t wrong_ = 0;
 };
 
 // Our own, from the silos' models to the published one.
@@ -283,17 +351,12 @@ private:
 
     // The mean is one division of an exact number: no other bits will do.
     void check_mean(const Aggregate& sum, std::size_t first) {
-        std::int64_t members = 0;
-        std::int64_t times = 0;
-        for (std::uint32_t silo = first_member_; silo < setup_.names.size(); ++silo) {
-            ++members;
-            times += Given::times(silo);
-        }
+        const SumOfGiven all(first_member_, static_cast<std::uint32_t>(setup_.names.size()));
         const auto means = on_host(std::span<const double>(sum.mean), means_);
         for (std::size_t i = 0; i < means.size(); ++i) {
             const std::size_t at = first + sum.begin + i;
-            const auto integer = at < parameters_ ? static_cast<double>(members * Given::of_all(at) + times * Given::of_each(at)) : 0;
-            if (means[i] != integer * Given::quantum / static_cast<double>(members)) ++wrong_;
+            const double expected = at < parameters_ ? all.at(at) / static_cast<double>(all.silos()) : 0;
+            if (means[i] != expected) ++wrong_;
         }
     }
 
@@ -322,24 +385,38 @@ const std::map<std::string, PhaseTime>& Contestant::phases() const {
 
 const std::vector<ContestantRow>& contestant_list() {
     static const std::vector<ContestantRow> rows{
-        {"allreduce", "MPI_Allreduce of float32, which hides nothing and rounds", false, false,
-         [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
+        {.name = "allreduce",
+         .help = "MPI_Allreduce of float32, which hides nothing and rounds",
+         .make = [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
              return std::make_unique<AllReduce>(c, s.parts(), v, false);
          }},
-        {"allreduce-kept", "the same where freed memory is kept, as glibc can be told to (MALLOC_MMAP_MAX_=0)", false, false,
-         [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
+        {.name = "allreduce-kept",
+         .help = "the same where freed memory is kept, as glibc can be told to (MALLOC_MMAP_MAX_=0)",
+         .make = [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
              return std::make_unique<AllReduce>(c, s.parts(), v, true);
          }},
-        {"float", "a round in float32: weighted updates, MPI_Allreduce, the new model", false, false,
-         [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
+        {.name = "float",
+         .help = "a round in float32: weighted updates, MPI_Allreduce, the new model",
+         .make = [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
              return std::make_unique<FloatRound>(c, s.parts(), v);
          }},
-        {"exact", "the exact sum, from the silos' models to the published one", true, false,
-         [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
+        {.name = "nccl-allreduce",
+         .help = "with --device cuda: ncclAllReduce of float32, of vectors that lie on the GPUs",
+         .needs_gpu = true,
+         .make = [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
+             return std::make_unique<NcclAllReduce>(c, s, v);
+         }},
+        {.name = "exact",
+         .help = "the exact sum, from the silos' models to the published one",
+         .has_ring = true,
+         .make = [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
              return std::make_unique<ExchangedRound>(c, s, v, false);
          }},
-        {"secure", "the same under masks, with the hash of the published model", true, true,
-         [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
+        {.name = "secure",
+         .help = "the same under masks, with the hash of the published model",
+         .has_ring = true,
+         .is_secure = true,
+         .make = [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
              return std::make_unique<ExchangedRound>(c, s, v, true);
          }},
     };

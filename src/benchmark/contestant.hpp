@@ -69,6 +69,7 @@ struct ContestantRow {
     std::string help;
     bool has_ring = false;   // words of ring_bits: timed for each
     bool is_secure = false;  // needs three silos
+    bool needs_gpu = false;  // BenchmarkSetting::gpu
     /// Collective. Throws the same AgreedError on all ranks where it cannot be: too few silos for a secure sum, say.
     std::unique_ptr<Contestant> (*make)(const Communicator& communicator, const BenchmarkSetting& setting, BenchmarkVectors& vectors);
 };

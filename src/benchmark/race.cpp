@@ -98,6 +98,10 @@ private:
         line.least_s = quantile(runner.slowest, 1e-9);
         line.median_s = quantile(runner.slowest, 0.5);
         line.of_allreduce = line.median_s / quantile(runners_.front().slowest, 0.5);
+        for (const Runner& other : runners_) {
+            const bool is_nccl = other.contestant && other.line.exchange == "nccl-allreduce";
+            if (is_nccl) line.of_nccl_allreduce = line.median_s / quantile(other.slowest, 0.5);
+        }
         std::vector<double> all;
         for (const double time : runner.own) {
             for (const double of_rank : all_gather(communicator_, time)) all.push_back(of_rank);
@@ -160,6 +164,7 @@ nlohmann::json BenchmarkLine::to_json(int ranks) const {
                  {"of_allreduce", of_allreduce},
                  {"extra_bytes", extra_bytes},
                  {"phases_cpu_s", phases}});
+    if (of_nccl_allreduce > 0) json["of_nccl_allreduce"] = of_nccl_allreduce;
     if (knows_its_sum) json["wrong_words"] = wrong_words;
     return json;
 }

@@ -33,6 +33,7 @@ struct BenchmarkLine {
     double median_s = 0;
     double p99_s = 0;
     double of_allreduce = 0;        // its median over that of the first contestant
+    double of_nccl_allreduce = 0;   // and over that of nccl-allreduce; 0 where that was not timed
     std::uint64_t extra_bytes = 0;  // of the rank that took most memory for it beside the vectors, what a node shares counted on each
     std::uint64_t wrong_words = 0;  // of all ranks and repetitions
     bool knows_its_sum = true;

@@ -31,6 +31,8 @@ public:
     SILOSUM_CUDA_ONLY void broadcast(std::span<std::byte> bytes, int root);
     SILOSUM_CUDA_ONLY void all_reduce_sum(std::span<std::uint32_t> words);
     SILOSUM_CUDA_ONLY void all_reduce_sum(std::span<std::uint64_t> words);
+    /// sum, as long as own: rounded, in an order that NCCL chooses.
+    SILOSUM_CUDA_ONLY void all_reduce_sum(std::span<const float> own, std::span<float> sum);
     /// all: (ranks, own.size()). own = the sum over the ranks of the row of this rank.
     SILOSUM_CUDA_ONLY void reduce_scatter_sum(std::span<const std::uint32_t> all, std::span<std::uint32_t> own);
     SILOSUM_CUDA_ONLY void reduce_scatter_sum(std::span<const std::uint64_t> all, std::span<std::uint64_t> own);

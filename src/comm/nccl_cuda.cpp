@@ -161,6 +161,10 @@ void Nccl::all_reduce_sum(std::span<std::uint32_t> words) {
 void Nccl::all_reduce_sum(std::span<std::uint64_t> words) {
     end_call(ncclAllReduce(words.data(), words.data(), words.size(), ncclUint64, ncclSum, handle_, stream_.handle()), "a sum");
 }
+void Nccl::all_reduce_sum(std::span<const float> own, std::span<float> sum) {
+    require<RuntimeError>(own.size() == sum.size(), "a sum of {} values does not fit {}", own.size(), sum.size());
+    end_call(ncclAllReduce(own.data(), sum.data(), own.size(), ncclFloat32, ncclSum, handle_, stream_.handle()), "a sum of floats");
+}
 
 void Nccl::reduce_scatter_sum(std::span<const std::uint32_t> all, std::span<std::uint32_t> own) {
     end_call(ncclReduceScatter(all.data(), own.data(), share_of(communicator_, all.size(), own.size()), ncclUint32, ncclSum, handle_,

@@ -104,14 +104,13 @@ void print_line(const BenchmarkLine& line, int ranks, bool with_phases) {
 }
 
 std::string csv_of(const nlohmann::json& lines) {
-    const std::vector<std::string> columns{
-        "exchange",      "ring_bits",    "bytes",       "parameters",  "ranks",    "silos", "graph",
-        "dropouts",      "chunk_kib",    "repetitions", "min_s",       "median_s", "p99_s", "algorithm_bandwidth",
-        "bus_bandwidth", "of_allreduce", "extra_bytes", "wrong_words", "valid",    "note"};
-    std::string text = join(columns, ",") + "\n";
+    const std::string head =
+        "exchange,ring_bits,bytes,parameters,ranks,silos,graph,dropouts,chunk_kib,repetitions,min_s,median_s,p99_s,algorithm_bandwidth,"
+        "bus_bandwidth,of_allreduce,of_nccl_allreduce,extra_bytes,wrong_words,valid,note";
+    std::string text = head + "\n";
     for (const auto& line : lines) {
         std::vector<std::string> fields;
-        for (const auto& column : columns) {
+        for (const auto& column : split(head, ',')) {
             if (!line.contains(column)) {
                 fields.emplace_back();
             } else {
@@ -215,10 +214,10 @@ struct Command {
         std::string ways = "what to time, of";
         for (const auto& row : contestant_list()) ways += fmt::format(" {} ({});", row.name, row.help);
         ways.back() = '.';
-        ways += " The first is always there";
+        ways += " The first is always there; of the default, what ranks and device allow";
         const BenchmarkSetting setting;
-        options.add_options()("exchange", po::value(&exchanges)->default_value("allreduce-kept,float,exact,secure"), ways.c_str())(
-            "ring", po::value(&rings)->default_value("32"), "bits of a word: 32, 64 or 32,64")(
+        options.add_options()("exchange", po::value(&exchanges)->default_value("allreduce-kept,float,nccl-allreduce,exact,secure"),
+                              ways.c_str())("ring", po::value(&rings)->default_value("32"), "bits of a word: 32, 64 or 32,64")(
             "sizes", po::value(&sizes)->default_value("1M:64M:x4"),
             "sizes of the vector in bytes of float32 (K, M, G) or parameters (25000000p), each alone or as FROM:TO:xFACTOR")(
             "part", po::value(&part), "sum vectors part by part, each part as a sum of its own in the memory of this size; default: whole")(
@@ -289,11 +288,17 @@ struct Command {
                                            std::pair(sweep.dropouts.empty(), "--dropouts")}) {
             require(!list, "{} names nothing", option);
         }
-        const auto secure = std::ranges::find(sweep.exchanges, "secure");
         const bool is_too_few = *std::ranges::min_element(sweep.silos) < 3;
-        require(!chose_exchanges || secure == sweep.exchanges.end() || !is_too_few,
-                "--exchange secure: a secure sum needs three silos or more; start more ranks or give --silos");
-        if (secure != sweep.exchanges.end() && is_too_few) sweep.exchanges.erase(secure);
+        for (const auto& row : contestant_list()) {
+            const bool lacks_silos = row.is_secure && is_too_few;
+            const bool lacks_gpu = row.needs_gpu && device == "cpu";
+            const auto found = std::ranges::find(sweep.exchanges, row.name);
+            if (found == sweep.exchanges.end() || !(lacks_silos || lacks_gpu)) continue;
+            require(!chose_exchanges || !lacks_silos,
+                    "--exchange {}: a secure sum needs three silos or more; start more ranks or give --silos", row.name);
+            require(!chose_exchanges || !lacks_gpu, "--exchange {}: is timed on GPUs; give --device cuda", row.name);
+            sweep.exchanges.erase(found);
+        }
         return sweep;
     }
 
@@ -357,7 +362,9 @@ int bench(const Communicator& world, const Command& command, bool chose_exchange
         if (!command.csv.empty()) write_file_atomically(command.csv, csv_of(result["lines"]));
     });
     if (!bench.has_wrong_words()) return static_cast<int>(ExitCode::done);
-    if (world.rank() == 0) fmt::print(stderr, "silosum: there are wrong words: this machine, its MPI or this program adds up wrongly\n");
+    if (world.rank() == 0) {
+        fmt::print(stderr, "silosum: there are wrong words: this machine, its MPI, its NCCL or this program adds up wrongly\n");
+    }
     return static_cast<int>(ExitCode::runtime);
 }
 

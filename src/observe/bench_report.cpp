@@ -118,9 +118,9 @@ std::string bench_report(const std::vector<BenchRecord>& records) {
     std::string body = fmt::format("<h1>{}</h1>\n", html::escape(title)) + warnings_of(records) + files_of(records);
     body += html::paragraph(
         "allreduce: MPI_Allreduce of float32, allreduce-kept: the same where freed memory is kept, float: a round of weighted updates in "
-        "float32, exact: the exact sum, secure: the same under masks; 32 and 64: bits of a word. Sizes are those of the vector as float32. "
-        "A "
-        "line is not valid where the machine was busy with other things or the median is not known well enough.",
+        "float32, nccl-allreduce: ncclAllReduce of float32 on GPUs, exact: the exact sum, secure: the same under masks; 32 and 64: bits of "
+        "a word. Sizes are those of the vector as float32. A line is not valid where the machine was busy with other things or the median "
+        "is not known well enough.",
         "faint");
     body += bench_charts(records) + "<h2>Lines</h2>\n";
     for (const auto& record : records) body += lines_of(record);

@@ -107,5 +107,15 @@ TEST_F(RaceTest, AWayThatCannotBeIsALineOfItsOwn) {
     EXPECT_EQ(lines[3].repetitions, 2) << "the others are timed";
 }
 
+TEST_F(RaceTest, TheSumOfNcclWantsAGpu) {
+    MachineLoad load(world);
+    const auto lines = race(world, load, {"nccl-allreduce"}, {32}, {.parameters = 1000}, {.most_repetitions = 2});
+    ASSERT_EQ(lines.size(), 2);
+    EXPECT_EQ(lines.front().repetitions, 2);
+    EXPECT_EQ(lines.back().repetitions, 0);
+    EXPECT_THAT(lines.back().note, HasSubstr("--device cuda"));
+    EXPECT_FALSE(lines.front().to_json(world.size()).contains("of_nccl_allreduce"));
+}
+
 }  // namespace
 }  // namespace silosum

@@ -79,6 +79,21 @@ TEST_F(NcclTest, SumsWrapAround) {
     EXPECT_EQ(on_host(wide), sum_over_ranks<std::uint64_t>(77));
 }
 
+// Floats of small integers have exact sums.
+TEST_F(NcclTest, SumsOfFloatsLeaveWhatIsGiven) {
+    Nccl nccl(world, stream.cuda());
+    std::vector<float> given(1001), expected(1001);
+    std::iota(given.begin(), given.end(), static_cast<float>(me) - 500.0F);
+    const auto n = static_cast<float>(ranks);
+    for (std::size_t i = 0; i < given.size(); ++i) expected[i] = n * (static_cast<float>(i) - 500.0F) + n * (n - 1) / 2;
+    const Buffer<float> own = on_gpu(given);
+    Buffer<float> sum = stream.allocate<float>(given.size());
+    nccl.all_reduce_sum(own.span(), sum.span());
+    nccl.wait("sums");
+    EXPECT_EQ(on_host(sum), expected);
+    EXPECT_EQ(on_host(own), given);
+}
+
 TEST_F(NcclTest, ReduceScatterGivesEachRankItsRow) {
     Nccl nccl(world, stream.cuda());
     const auto expect_row = [&](auto word) {
@@ -124,6 +139,9 @@ TEST_F(NcclTest, ShapesThatDoNotFitAreRefused) {
     const Buffer<std::uint32_t> all = stream.allocate<std::uint32_t>(ranks * 4 + 1);
     Buffer<std::uint32_t> own = stream.allocate<std::uint32_t>(4);
     EXPECT_THROW(nccl.reduce_scatter_sum(all.span(), own.span()), RuntimeError);
+    const Buffer<float> values = stream.allocate<float>(4);
+    Buffer<float> sum = stream.allocate<float>(5);
+    EXPECT_THROW(nccl.all_reduce_sum(values.span(), sum.span()), RuntimeError);
 }
 
 TEST_F(NcclTest, NothingIsLeftBehind) {

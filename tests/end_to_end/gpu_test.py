@@ -92,6 +92,32 @@ class Gpu(harness.EndToEnd):
             self.assertIn(text, harness.run(["bench", *options, *more], ranks=2).err)
         self.assertIn("start fewer", harness.run(["bench", *options], ranks=5).err)
 
+    def test_a_benchmark_on_gpus_times_the_sum_of_nccl_on_the_same_gpus(self):
+        options = ["--device", "cuda", "--sizes", "1003p,3001p", "--part", "2000p", "--repetitions", "3", "--json", "bench.json", "--csv", "bench.csv"]
+        for ranks in (2, 3):
+            result = harness.run(["bench", *options], ranks=ranks, cwd=self.folder)
+            self.assertEqual(result.code, 0, str(result))
+            lines = json.loads((self.folder / "bench.json").read_text())["lines"]
+            nccl = [line for line in lines if line["exchange"] == "nccl-allreduce"]
+            self.assertEqual([(line["wrong_words"], line["repetitions"]) for line in nccl], [(0, 3)] * 2, result.out)
+            self.assertEqual([line.get("part_parameters") for line in nccl], [None, 2000])
+            self.assertEqual([line["of_nccl_allreduce"] for line in nccl], [1, 1])
+            for line in lines:
+                beside = next(other for other in nccl if other["bytes"] == line["bytes"])
+                self.assertAlmostEqual(line["of_nccl_allreduce"], line["median_s"] / beside["median_s"])
+            self.assertIn(",of_nccl_allreduce,", (self.folder / "bench.csv").read_text())
+
+    def test_the_sum_of_nccl_is_of_gpus(self):
+        options = ["--sizes", "1003p", "--repetitions", "1"]
+        refused = harness.run(["bench", *options, "--exchange", "exact,nccl-allreduce"], ranks=2)
+        self.assertEqual(refused.code, 2)
+        self.assertIn("--exchange nccl-allreduce: is timed on GPUs; give --device cuda", refused.err)
+        self.assertEqual(refused.err.count("silosum:"), 1, refused.err)
+        by_default = harness.run(["bench", *options], ranks=2)
+        self.assertEqual(by_default.code, 0, str(by_default))
+        self.assertIn("allreduce-kept", by_default.out)
+        self.assertNotIn("nccl-allreduce", by_default.out)
+
     def test_a_run_goes_on_only_on_the_device_that_it_began_on(self):
         self.train(ranks=1, name="run", flags=["--run.device", "cuda", "--run.rounds", 1, "--eval.compare_local", "false"])
         result = self.train(ranks=1, name="run", code=2, flags=["--run.device", "cpu", "--run.rounds", 2, "--run.resume", "auto", "--eval.compare_local", "false"])

@@ -125,6 +125,7 @@ class Bench(harness.EndToEnd):
             (["--sizes", "1M:4M"], "FROM:TO:xFACTOR"),
             (["--exchange", "exakt"], '"exakt"; did you mean "exact"?'),
             (["--exchange", "secure"], "three silos or more"),
+            (["--exchange", "nccl-allreduce"], "give --device cuda"),
             (["--ring", "16"], "must be 32 or 64"),
             (["--dropouts", "2"], "from 0 to 0.9"),
             (["--size", "1M"], "--sizes"),

@@ -31,11 +31,21 @@ struct {
 } nccl;
 
 std::size_t size_of(ncclDataType_t type) {
-    return type == ncclUint8 ? 1 : type == ncclUint32 ? 4 : 8;
+    return type == ncclUint8 ? 1 : type == ncclUint64 ? 8 : 4;
 }
 
 MPI_Datatype mpi_type(ncclDataType_t type) {
-    return type == ncclUint8 ? MPI_UINT8_T : type == ncclUint32 ? MPI_UINT32_T : MPI_UINT64_T;
+    switch (type) {
+        case ncclUint8:
+            return MPI_UINT8_T;
+        case ncclUint32:
+            return MPI_UINT32_T;
+        case ncclUint64:
+            return MPI_UINT64_T;
+        case ncclFloat32:
+            return MPI_FLOAT;
+    }
+    return MPI_DATATYPE_NULL;
 }
 
 std::vector<char> read(const void* from, std::size_t bytes) {

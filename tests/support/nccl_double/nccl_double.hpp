@@ -22,7 +22,7 @@ enum ncclResult_t {
     ncclRemoteError = 6,
     ncclInProgress = 7
 };
-enum ncclDataType_t { ncclUint8 = 1, ncclUint32 = 3, ncclUint64 = 5 };
+enum ncclDataType_t { ncclUint8 = 1, ncclUint32 = 3, ncclUint64 = 5, ncclFloat32 = 7 };
 enum ncclRedOp_t { ncclSum = 0 };
 struct ncclConfig_t {
     int blocking;
