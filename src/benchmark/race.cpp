@@ -165,6 +165,7 @@ nlohmann::json BenchmarkLine::to_json(int ranks) const {
                  {"extra_bytes", extra_bytes},
                  {"phases_cpu_s", phases}});
     if (of_nccl_allreduce > 0) json["of_nccl_allreduce"] = of_nccl_allreduce;
+    if (!of_limit.empty()) json["of_limit"] = of_limit;
     if (knows_its_sum) json["wrong_words"] = wrong_words;
     return json;
 }

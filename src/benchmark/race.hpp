@@ -37,8 +37,9 @@ struct BenchmarkLine {
     std::uint64_t extra_bytes = 0;  // of the rank that took most memory for it beside the vectors, what a node shares counted on each
     std::uint64_t wrong_words = 0;  // of all ranks and repetitions
     bool knows_its_sum = true;
-    std::map<std::string, double> phases{};  // CPU seconds of all ranks over the cores in use, of the middle repetition by phase
-    std::string note{};                      // why it is not to be trusted, or why there is none
+    std::map<std::string, double> phases{};    // CPU seconds of all ranks over the cores in use, of the middle repetition by phase
+    std::map<std::string, double> of_limit{};  // least_seconds() over those, where limits were measured
+    std::string note{};                        // why it is not to be trusted, or why there is none
     bool is_valid = true;
 
     [[nodiscard]] double bytes() const { return 4.0 * static_cast<double>(setting.parameters); }

@@ -11,10 +11,12 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "base/version.hpp"
+#include "benchmark/phase_limits.hpp"
 #include "benchmark/race.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
 #include "comm/nccl.hpp"
+#include "comm/nodes.hpp"
 #include "commands/bench_fit.hpp"
 #include "commands/mpi_job.hpp"
 #include "commands/output_file.hpp"
@@ -101,6 +103,10 @@ void print_line(const BenchmarkLine& line, int ranks, bool with_phases) {
     std::string text;
     for (const auto& [phase, seconds] : line.phases) text += fmt::format("  {} {:.3f}", phase, 1e3 * seconds);
     fmt::print("                ms of CPU over the cores:{}\n", text);
+    if (line.of_limit.empty()) return;
+    text.clear();
+    for (const auto& [phase, share] : line.of_limit) text += fmt::format("  {} {:.0f} %", phase, 100 * share);
+    fmt::print("                of its limit:{}\n", text);
 }
 
 std::string csv_of(const nlohmann::json& lines) {
@@ -141,8 +147,13 @@ public:
                                                                  counted(static_cast<std::size_t>(setting_.ranks_per_node), "rank"))
                                                    : "",
                        setting_.gpu ? "; our sums on GPUs: " + device_ : "");
-            print_head();
         }
+        if (with_phases_ && !setting_.gpu) {
+            limits_ = measure_limits(world_, setting_.cipher);
+            nodes_ = static_cast<int>(Nodes(world_, setting_.ranks_per_node).count());
+            if (leads()) fmt::print("{}\n", text_of(*limits_, setting_.cipher));
+        }
+        if (leads()) print_head();
         for (const std::size_t parameters : sweep_.parameters) {
             for (const std::uint32_t silos : sweep_.silos) {
                 for (const auto& graph : sweep_.graphs) {
@@ -158,13 +169,15 @@ public:
         }
     }
     [[nodiscard]] nlohmann::json result() const {
-        return {{"format", "silosum-bench"},
-                {"version", 1},
-                {"program", version},
-                {"instructions", kernels::to_string(kernels::best_isa())},
-                {"sums_on", device_},
-                {"placement", load_.placement()},
-                {"lines", lines_}};
+        nlohmann::json json{{"format", "silosum-bench"},
+                            {"version", 1},
+                            {"program", version},
+                            {"instructions", kernels::to_string(kernels::best_isa())},
+                            {"sums_on", device_},
+                            {"placement", load_.placement()},
+                            {"lines", lines_}};
+        if (limits_) json["limits"] = limits_->to_json();
+        return json;
     }
     [[nodiscard]] bool has_wrong_words() const { return wrong_words_ > 0; }
 
@@ -184,12 +197,23 @@ private:
         } else {
             lines = race(world_, load_, sweep_.exchanges, sweep_.rings, setting_, rules_);
         }
-        for (const auto& line : lines) {
+        for (auto& line : lines) {
+            if (limits_ && !line.phases.empty()) line.of_limit = shares_of(line);
             wrong_words_ += line.wrong_words;
             lines_.push_back(line.to_json(world_.size()));
             if (leads()) print_line(line, world_.size(), with_phases_);
         }
         if (leads()) std::fflush(stdout);
+    }
+
+    // Ranks that are taken as several nodes share what the machine has.
+    [[nodiscard]] std::map<std::string, double> shares_of(const BenchmarkLine& line) const {
+        BenchmarkSetting part = line.setting;
+        part.parameters = part.part_size();
+        const bool is_secure = !line.graph.empty();
+        const int cores = std::max(1, static_cast<int>(limits_->cores) / nodes_);
+        const RoundShape shape = shape_of(part, line.ring_bits, is_secure, world_.size(), nodes_, cores);
+        return shares_of_limits(line.phases, shape, *limits_, static_cast<double>(line.setting.parts()));
     }
 
     const Communicator& world_;
@@ -199,6 +223,8 @@ private:
     RaceRules rules_;
     std::string device_;
     bool with_phases_;
+    std::optional<MachineLimits> limits_;  // with phases
+    int nodes_ = 1;
     nlohmann::json lines_ = nlohmann::json::array();
     std::uint64_t wrong_words_ = 0;
 };
@@ -234,8 +260,8 @@ struct Command {
             "repetitions", po::value(&rules.most_repetitions)->default_value(rules.most_repetitions),
             "the most repetitions; fewer where all medians are known to 3 %")(
             "seconds", po::value(&rules.seconds)->default_value(rules.seconds), "about how long to repeat one setting")(
-            "phases", "show the phases of our sums")("json", po::value(&json), "file for the lines as JSON")(
-            "csv", po::value(&csv), "file for the lines as a table")(
+            "phases", "show the phases of our sums, each also as a share of what this machine could do at most")(
+            "json", po::value(&json), "file for the lines as JSON")("csv", po::value(&csv), "file for the lines as a table")(
             "fit", po::value(&fit),
             "file for the rates of this machine, which `silosum plan --fit` reads; times rounds of its own choice on 1, 2, 4, ... ranks, "
             "their longest vector of the largest of --sizes")("disturbed", "with --fit: take the CPU time of rounds that are not valid")(

@@ -96,6 +96,39 @@ class Bench(harness.EndToEnd):
         self.assertEqual([row["exchange"] for row in rows], [line["exchange"] for line in lines])
         self.assertEqual({row["valid"] for row in rows}, {"false"}, "two repetitions tell nothing")
 
+    def bench_with_phases(self, ranks, *options):
+        result = harness.run(["bench", *options, "--phases", "--json", "bench.json"], ranks=ranks, cwd=self.folder)
+        self.assertEqual(result.code, 0, str(result))
+        self.assertIn("limits of this machine: memory reads", result.out)
+        return result.out, json.loads((self.folder / "bench.json").read_text())
+
+    def assert_shares(self, line, phases):
+        self.assertLessEqual(set(phases), set(line["of_limit"]))
+        self.assertLessEqual(set(line["of_limit"]), set(line["phases_cpu_s"]))
+        for phase, share in line["of_limit"].items():
+            self.assertGreater(share, 0, phase)
+            self.assertLess(share, 1.5, phase)
+
+    def test_phases_are_told_as_shares_of_what_the_machine_could_do(self):
+        for cipher in ("aes128-ctr", "chacha20"):
+            out, document = self.bench_with_phases(4, "--exchange", "exact,secure", "--sizes", "256K", "--cipher", cipher, "--repetitions", "6")
+            self.assertRegex(out, rf"a core: {cipher} [\d.]+ GB/s")
+            self.assertRegex(out, r"of its limit: .* mask \d+ %")
+            for rate in ("memory_reads", "memory_writes", "memory_copies", "stream", "hash", "tag", "cached_bytes"):
+                self.assertGreater(document["limits"][rate], 0, rate)
+            _, exact, secure = document["lines"]
+            self.assertNotIn("of_limit", exact, "it may stay in the caches")
+            self.assert_shares(secure, ("hash", "mask", "tag", "unmask"))
+            self.assertLessEqual(set(secure["of_limit"]), {"hash", "mask", "tag", "unmask", "wire"})
+
+    def test_memory_is_a_limit_of_vectors_beyond_the_caches(self):
+        _, document = self.bench_with_phases(2, "--exchange", "exact", "--sizes", "4K", "--repetitions", "1")
+        size = int(2 * document["limits"]["cached_bytes"])
+        if size > 1 << 28:
+            self.skipTest(f"vectors of {size} bytes take too long")
+        _, document = self.bench_with_phases(2, "--exchange", "exact", "--sizes", str(size), "--repetitions", "6")
+        self.assert_shares(document["lines"][1], ("decode", "encode"))
+
     def test_no_word_is_wrong_on_any_number_of_ranks(self):
         for ranks, transport in ((1, "auto"), (2, "auto"), (3, "messages"), (4, "auto"), (8, "messages"), (16, "auto")):
             options = ["--exchange", "exact,secure", "--sizes", "1003p,10007p", "--part", "5000p", "--silos", "5", "--ring", "32,64"]

@@ -1,0 +1,262 @@
+#include "benchmark/machine_limits.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/buffer.hpp"
+#include "base/process.hpp"
+#include "benchmark/samples.hpp"
+#include "comm/agreement.hpp"
+#include "comm/collectives.hpp"
+#include "comm/nodes.hpp"
+#include "kernels/fixed_point.hpp"
+#include "kernels/key_stream.hpp"
+#include "privacy/crypto.hpp"
+#include "privacy/ledger.hpp"
+#include "privacy/update_tag.hpp"
+
+namespace silosum {
+
+namespace {
+
+using Word = std::uint32_t;
+
+constexpr int turns = 4;
+constexpr double turn_s = 0.01;
+constexpr std::size_t piece = 4096;          // words, in the first-level cache
+constexpr std::size_t handed_words = 65536;  // in the second-level cache of whoever wrote them
+constexpr double mib = 1 << 20;
+
+// Sizes in the files of Linux: "32768K".
+std::optional<double> bytes_in(const std::filesystem::path& file) {
+    std::ifstream text(file);
+    double size = 0;
+    char unit = ' ';
+    if (!(text >> size)) return std::nullopt;
+    text >> unit;
+    return size * (unit == 'K' ? 1024 : unit == 'M' ? mib : 1);
+}
+
+std::string line_in(const std::filesystem::path& file) {
+    std::ifstream text(file);
+    std::string line;
+    std::getline(text, line);
+    return line;
+}
+
+// All caches of the highest level of this machine; each is told of by every core that shares it. 32 MiB where the system does not tell.
+double last_level_cache_bytes() {
+    std::map<std::string, std::map<std::string, double>> levels;  // bytes by level and by cores that share
+    std::error_code missing;
+    for (const auto& core : std::filesystem::directory_iterator("/sys/devices/system/cpu", missing)) {
+        for (const auto& cache : std::filesystem::directory_iterator(core.path() / "cache", missing)) {
+            const auto bytes = bytes_in(cache.path() / "size");
+            if (bytes) levels[line_in(cache.path() / "level")][line_in(cache.path() / "shared_cpu_list")] = *bytes;
+        }
+    }
+    if (levels.empty()) return 32 * mib;
+    double sum = 0;
+    for (const auto& [cores, bytes] : levels.rbegin()->second) sum += bytes;
+    return sum;
+}
+
+// On one rank a core of a machine.
+class Measurement {
+public:
+    Measurement(const Communicator& ranks, double cached_bytes)
+        : ranks_(ranks),
+          memory_(static_cast<std::size_t>(std::clamp(4 * cached_bytes / ranks.size(), 16 * mib, 256 * mib)) / (4 * piece * sizeof(Word)) *
+                  4 * piece),
+          small_(piece) {}
+
+    [[nodiscard]] double memory_reads() {
+        return rate([&] {
+            const std::size_t part = memory_.size() / 4;
+            const std::size_t at = next(part);
+            const std::array<const Word*, 4> parts{from(at), from(part + at), from(2 * part + at), from(3 * part + at)};
+            kernels::sum_words(piece, parts.size(), parts.data(), small_.data());
+            return parts.size() * piece * sizeof(Word);
+        });
+    }
+    [[nodiscard]] double memory_writes() {
+        return faster_store([&](kernels::Store store) {
+            const Word* const words = small_.data();
+            kernels::sum_words(piece, 1, &words, memory_.data() + next(memory_.size()), store);
+            return piece * sizeof(Word);
+        });
+    }
+    [[nodiscard]] double memory_copies() {
+        return faster_store([&](kernels::Store store) {
+            const std::size_t half = memory_.size() / 2;
+            const std::size_t at = next(half);
+            const Word* const words = from(at);
+            kernels::sum_words(piece, 1, &words, memory_.data() + half + at, store);
+            return 2 * piece * sizeof(Word);
+        });
+    }
+    // Each rank writes words that the next one reads, which alone is timed.
+    [[nodiscard]] double handed() {
+        if (ranks_.size() == 1) return 0;
+        const auto size = static_cast<std::size_t>(ranks_.size());
+        const auto rank = static_cast<std::size_t>(ranks_.rank());
+        auto places = shared_buffer<Word>(ranks_, Nodes(ranks_), size * handed_words);
+        Word* const own = places.data() + rank * handed_words;
+        const Word* const others = places.data() + (rank + 1) % size * handed_words;
+        std::vector<double> rates;
+        for (Word turn = 0; turn < 10 * turns; ++turn) {
+            std::fill_n(own, handed_words, turn);
+            barrier(ranks_);
+            const double start = cpu_seconds();
+            for (std::size_t at = 0; at < handed_words; at += piece) {
+                const Word* const words = others + at;
+                kernels::sum_words(piece, 1, &words, small_.data());
+            }
+            rates.push_back(sum(handed_words * sizeof(Word) / (cpu_seconds() - start)));
+        }
+        return quantile(rates, 0.5);  // the best may be of ranks that were on one core for a moment
+    }
+    [[nodiscard]] double stream(const std::string& name) {
+        const auto cipher = name == "aes128-ctr" ? kernels::Cipher::aes128_ctr : kernels::Cipher::chacha20;
+        const std::vector<std::byte> key(kernels::stream_key_bytes(cipher));
+        kernels::KeyStream stream(cipher, key);
+        return rate([&] {
+            stream.add_to(0, small_.span().first(piece / 2), kernels::Sign::plus);
+            return piece / 2 * sizeof(Word);
+        });
+    }
+    [[nodiscard]] double hash() {
+        return rate([&] {
+            (void)crypto::sha256({{reinterpret_cast<const std::uint8_t*>(small_.data()), piece * sizeof(Word)}});
+            return piece * sizeof(Word);
+        });
+    }
+    [[nodiscard]] double tag() {
+        const std::vector<float> update(UpdateTag::block);
+        WordsTag tag{crypto::Secret<32>()};
+        return rate([&] {
+            tag.restart();
+            tag.add(std::as_bytes(std::span(update)));
+            (void)tag.value();
+            return update.size() * sizeof(float);
+        });
+    }
+
+private:
+    [[nodiscard]] const Word* from(std::size_t at) const { return memory_.data() + at; }
+    // Where the next piece of so many words is, again and again.
+    [[nodiscard]] std::size_t next(std::size_t words) {
+        at_ = at_ + 2 * piece <= words ? at_ + piece : 0;
+        return at_;
+    }
+    [[nodiscard]] double sum(double mine) const {
+        double all = 0;
+        for (const double of_rank : all_gather(ranks_, mine)) all += of_rank;
+        return all;
+    }
+    // Of all ranks together. step: does some of it; its bytes. By CPU time, as phases are.
+    template <class Step>
+    [[nodiscard]] double rate(Step step) const {
+        double best = 0;
+        for (int turn = 0; turn < turns; ++turn) {
+            barrier(ranks_);
+            const double begin = wall_seconds();
+            const double start = cpu_seconds();
+            double bytes = 0;
+            do bytes += static_cast<double>(step());
+            while (wall_seconds() - begin < turn_s);
+            best = std::max(best, sum(bytes / (cpu_seconds() - start)));
+        }
+        return best;
+    }
+    // Which way to write is faster depends on the processor.
+    template <class Step>
+    [[nodiscard]] double faster_store(Step step) const {
+        return std::max(rate([&] { return step(kernels::Store::stream); }), rate([&] { return step(kernels::Store::write); }));
+    }
+
+    const Communicator& ranks_;
+    Buffer<Word> memory_;
+    Buffer<Word> small_;
+    std::size_t at_ = 0;
+};
+
+MachineLimits measure(const Communicator& ranks, const std::string& cipher) {
+    const double cached = last_level_cache_bytes();
+    Measurement measurement(ranks, cached);
+    return {.memory_reads = measurement.memory_reads(),
+            .memory_writes = measurement.memory_writes(),
+            .memory_copies = measurement.memory_copies(),
+            .handed = measurement.handed(),
+            .stream = measurement.stream(cipher),
+            .hash = measurement.hash(),
+            .tag = measurement.tag(),
+            .machines = 1,
+            .cores = static_cast<double>(ranks.size()),
+            .cached_bytes = cached};
+}
+
+}  // namespace
+
+MachineLimits measure_limits(const Communicator& communicator, const std::string& cipher) {
+    const Communicator machine = communicator.split_by_machine();
+    const bool takes_part = machine.rank() < static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    const Communicator some = machine.split(takes_part ? 0 : 1);
+    MachineLimits own{.machines = 0, .cores = 0};
+    std::optional<Error> error;
+    if (takes_part) {
+        error = error_of([&] { own = measure(some, cipher); });
+        barrier(communicator);
+    } else {
+        sleep_until_barrier(communicator);
+    }
+    agree_on_error(communicator, error);
+    if (machine.rank() != 0) own = {.machines = 0, .cores = 0};
+    MachineLimits all{.machines = 0, .cores = 0};
+    for (const auto& of : all_gather(communicator, own)) {
+        all.memory_reads += of.memory_reads;
+        all.memory_writes += of.memory_writes;
+        all.memory_copies += of.memory_copies;
+        all.handed += of.handed;
+        all.stream += of.stream;
+        all.hash += of.hash;
+        all.tag += of.tag;
+        all.machines += of.machines;
+        all.cores += of.cores;
+        all.cached_bytes = std::max(all.cached_bytes, of.cached_bytes);
+    }
+    for (double* const rate : {&all.memory_reads, &all.memory_writes, &all.memory_copies}) *rate /= all.machines;
+    for (double* const rate : {&all.handed, &all.stream, &all.hash, &all.tag}) *rate /= all.cores;
+    return all;
+}
+
+nlohmann::json MachineLimits::to_json() const {
+    return {{"memory_reads", memory_reads},
+            {"memory_writes", memory_writes},
+            {"memory_copies", memory_copies},
+            {"handed", handed},
+            {"stream", stream},
+            {"hash", hash},
+            {"tag", tag},
+            {"cached_bytes", cached_bytes}};
+}
+
+std::string text_of(const MachineLimits& limits, const std::string& cipher) {
+    const std::string handed = limits.handed > 0 ? fmt::format(", words from other cores {:.1f} GB/s", 1e-9 * limits.handed) : "";
+    return fmt::format(
+        "limits of {}: memory reads {:.1f} GB/s, writes {:.1f} GB/s, copies {:.1f} GB/s; a core: {} {:.1f} GB/s, SHA-256 {:.2f} GB/s, "
+        "tags {:.1f} GB/s{}",
+        limits.machines > 1 ? "a machine" : "this machine", 1e-9 * limits.memory_reads, 1e-9 * limits.memory_writes,
+        1e-9 * limits.memory_copies, cipher, 1e-9 * limits.stream, 1e-9 * limits.hash, 1e-9 * limits.tag, handed);
+}
+
+}  // namespace silosum

@@ -1,0 +1,34 @@
+// All ranks come to the same limits of their machine.
+#include "benchmark/machine_limits.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "comm/collectives.hpp"
+
+namespace silosum {
+namespace {
+
+TEST(MachineLimits, AreTheSameOnAllRanksAndAboveNothing) {
+    const Communicator world = Communicator::world();
+    const double cores = std::min<double>(world.size(), std::max(1U, std::thread::hardware_concurrency()));
+    for (const char* const cipher : {"aes128-ctr", "chacha20"}) {
+        const auto limits = measure_limits(world, cipher);
+        const nlohmann::json json = limits.to_json();
+        const std::string text = json.dump();
+        for (const auto& of_rank : all_gather_text(world, text)) EXPECT_EQ(of_rank, text);
+        for (const auto& [name, rate] : json.items()) {
+            EXPECT_TRUE(rate.get<double>() > 0 || (name == "handed" && cores == 1)) << name;
+        }
+        EXPECT_EQ(limits.handed > 0, cores > 1);
+        EXPECT_EQ(limits.cores, cores);
+        EXPECT_EQ(limits.machines, 1);
+        EXPECT_THAT(text_of(limits, cipher), testing::HasSubstr(cipher));
+    }
+}
+
+}  // namespace
+}  // namespace silosum
