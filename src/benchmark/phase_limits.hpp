@@ -1,6 +1,6 @@
 // What the phases of a round cannot do without, and so how fast they could be on a machine: the largest of the times that memory, words
-// from other cores, and ciphers, hashes and tags take by themselves, as these can overlap. A phase that lives on waits, messages or
-// keys (wait, wire between machines, keys, agree, publish) has no limit here.
+// from other cores, and ciphers, hashes and tags take by themselves, as these can overlap. A phase that lives on meetings, messages or
+// keys (wait, the wire of plain sums, publish, keys, agree) has no limit here.
 #pragma once
 
 #include <map>

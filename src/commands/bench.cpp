@@ -153,6 +153,8 @@ public:
             nodes_ = static_cast<int>(Nodes(world_, setting_.ranks_per_node).count());
             if (leads()) fmt::print("{}\n", text_of(*limits_, setting_.cipher));
         }
+        if (with_phases_ && setting_.gpu && leads())
+            fmt::print("phases have no limits here: those of this machine are not those of GPUs\n");
         if (leads()) print_head();
         for (const std::size_t parameters : sweep_.parameters) {
             for (const std::uint32_t silos : sweep_.silos) {
