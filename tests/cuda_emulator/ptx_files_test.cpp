@@ -8,6 +8,7 @@
 
 #include "emulator.hpp"
 #include "tests/cuda_emulator/planted_bugs.hpp"
+#include "tests/support/temporary_folder.hpp"
 #include "where.hpp"
 
 namespace {
@@ -33,13 +34,16 @@ std::string text_of(const std::string& file) {
     for (std::size_t at = 0; (at = text.find(barrier, at)) != std::string::npos; at += replacement.size()) {
         text.replace(at, barrier.size(), replacement);
     }
-    const std::string changed = testing::TempDir() + "changed_barriers.ptx";
-    std::ofstream(changed) << text;
-    setenv("SILOSUM_CUDA_PTX", changed.c_str(), 1);
-    try {
-        std::cerr << (planted_in_barriers().front().run(false) ? "right" : "wrong") << '\n';
-    } catch (const emulator::Error& error) {
-        std::cerr << error.what() << '\n';
+    {
+        const silosum::TemporaryFolder folder;
+        const auto changed = folder / "changed_barriers.ptx";
+        silosum::write_text(changed, text);
+        setenv("SILOSUM_CUDA_PTX", changed.c_str(), 1);
+        try {
+            std::cerr << (planted_in_barriers().front().run(false) ? "right" : "wrong") << '\n';
+        } catch (const emulator::Error& error) {
+            std::cerr << error.what() << '\n';
+        }
     }
     std::exit(0);
 }
