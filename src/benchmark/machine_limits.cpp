@@ -15,10 +15,8 @@
 
 #include "base/buffer.hpp"
 #include "base/process.hpp"
-#include "benchmark/samples.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
-#include "comm/nodes.hpp"
 #include "kernels/fixed_point.hpp"
 #include "kernels/key_stream.hpp"
 #include "privacy/crypto.hpp"
@@ -33,8 +31,7 @@ using Word = std::uint32_t;
 
 constexpr int turns = 5;
 constexpr double turn_s = 0.01;
-constexpr std::size_t piece = 4096;          // words, in the first-level cache
-constexpr std::size_t handed_words = 65536;  // in the second-level cache of whoever wrote them
+constexpr std::size_t piece = 4096;  // words, in the first-level cache
 constexpr double mib = 1 << 20;
 
 // Sizes in the files of Linux: "32768K".
@@ -104,27 +101,6 @@ public:
             return 2 * piece * sizeof(Word);
         });
     }
-    // Each rank writes words that the next one reads, which alone is timed.
-    [[nodiscard]] double handed() {
-        if (ranks_.size() == 1) return 0;
-        const auto size = static_cast<std::size_t>(ranks_.size());
-        const auto rank = static_cast<std::size_t>(ranks_.rank());
-        auto places = shared_buffer<Word>(ranks_, Nodes(ranks_), size * handed_words);
-        Word* const own = places.data() + rank * handed_words;
-        const Word* const others = places.data() + (rank + 1) % size * handed_words;
-        std::vector<double> rates;
-        for (Word turn = 0; turn < 10 * turns; ++turn) {
-            std::fill_n(own, handed_words, turn);
-            barrier(ranks_);
-            const double start = cpu_seconds();
-            for (std::size_t at = 0; at < handed_words; at += piece) {
-                const Word* const words = others + at;
-                kernels::sum_words(piece, 1, &words, small_.data());
-            }
-            rates.push_back(sum(handed_words * sizeof(Word) / (cpu_seconds() - start)));
-        }
-        return quantile(rates, 0.25);  // the best are of ranks that were on one core for a moment
-    }
     [[nodiscard]] double stream(const std::string& name) {
         const auto cipher = name == "aes128-ctr" ? kernels::Cipher::aes128_ctr : kernels::Cipher::chacha20;
         const std::vector<std::byte> key(kernels::stream_key_bytes(cipher));
@@ -192,11 +168,12 @@ private:
 
 MachineLimits measure(const Communicator& ranks, const std::string& cipher) {
     const double cached = last_level_cache_bytes();
-    Measurement measurement(ranks, cached);
+    std::optional<Measurement> all;
+    succeed_on_all(ranks, [&] { all.emplace(ranks, cached); });  // a rank without memory must not leave the others in the first turn
+    Measurement& measurement = *all;
     return {.memory_reads = measurement.memory_reads(),
             .memory_writes = measurement.memory_writes(),
             .memory_copies = measurement.memory_copies(),
-            .handed = measurement.handed(),
             .stream = measurement.stream(cipher),
             .hash = measurement.hash(),
             .tag = measurement.tag(),
@@ -226,7 +203,6 @@ MachineLimits measure_limits(const Communicator& communicator, const std::string
         all.memory_reads += of.memory_reads;
         all.memory_writes += of.memory_writes;
         all.memory_copies += of.memory_copies;
-        all.handed += of.handed;
         all.stream += of.stream;
         all.hash += of.hash;
         all.tag += of.tag;
@@ -235,7 +211,7 @@ MachineLimits measure_limits(const Communicator& communicator, const std::string
         all.cached_bytes = std::max(all.cached_bytes, of.cached_bytes);
     }
     for (double* const rate : {&all.memory_reads, &all.memory_writes, &all.memory_copies}) *rate /= all.machines;
-    for (double* const rate : {&all.handed, &all.stream, &all.hash, &all.tag}) *rate /= all.cores;
+    for (double* const rate : {&all.stream, &all.hash, &all.tag}) *rate /= all.cores;
     return all;
 }
 
@@ -243,7 +219,6 @@ nlohmann::json MachineLimits::to_json() const {
     return {{"memory_reads", memory_reads},
             {"memory_writes", memory_writes},
             {"memory_copies", memory_copies},
-            {"handed", handed},
             {"stream", stream},
             {"hash", hash},
             {"tag", tag},
@@ -251,12 +226,11 @@ nlohmann::json MachineLimits::to_json() const {
 }
 
 std::string text_of(const MachineLimits& limits, const std::string& cipher) {
-    const std::string handed = limits.handed > 0 ? fmt::format(", words from other cores {:.1f} GB/s", 1e-9 * limits.handed) : "";
     return fmt::format(
         "limits of {}: memory reads {:.1f} GB/s, writes {:.1f} GB/s, copies {:.1f} GB/s; a core: {} {:.1f} GB/s, SHA-256 {:.2f} GB/s, "
-        "tags {:.1f} GB/s{}",
+        "tags {:.1f} GB/s",
         limits.machines > 1 ? "a machine" : "this machine", 1e-9 * limits.memory_reads, 1e-9 * limits.memory_writes,
-        1e-9 * limits.memory_copies, cipher, 1e-9 * limits.stream, 1e-9 * limits.hash, 1e-9 * limits.tag, handed);
+        1e-9 * limits.memory_copies, cipher, 1e-9 * limits.stream, 1e-9 * limits.hash, 1e-9 * limits.tag);
 }
 
 }  // namespace silosum

@@ -1,4 +1,4 @@
-// How fast a machine can be at what sums are made of: moving bytes through memory and between cores, key streams, hashes, tags. Measured
+// How fast a machine can be at what sums are made of: moving bytes through memory, key streams, hashes, tags. Measured
 // within half a second, on all cores that ranks use at once, so that cores which share a bus are seen sharing it.
 #pragma once
 
@@ -18,7 +18,6 @@ struct MachineLimits {
     double memory_writes = 0;
     double memory_copies = 0;  // bytes read and bytes written
     // Of a core, while the others do the same.
-    double handed = 0;  // words that another core has just written, from its caches; 0 where one core is in use
     double stream = 0;  // key stream put on words in the first-level cache
     double hash = 0;    // SHA-256, as of models
     double tag = 0;     // of an update for the ledger

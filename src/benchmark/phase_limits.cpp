@@ -11,13 +11,13 @@ double amount(const Work& work, Kind kind) {
 }
 
 // Of updates and models, which are floats, and of the words that several silos of a rank are added up in.
-Needs needs_of_encoding(const RoundShape& shape) {
+PhaseNeeds needs_of_encoding(const RoundShape& shape) {
     const double vector = 4 * static_cast<double>(shape.parameters);
     const double words = static_cast<double>(shape.parameters * shape.word());
     const double ranks = shape.ranks_a_machine();
     const double members = static_cast<double>(shape.members()) / shape.machines;
     const double looks = shape.reads_updates() ? 1 : shape.silos_of_busiest();  // of a rank at the global model
-    Needs needs{.read = members * vector + looks * (shape.shares_memory ? 1 : ranks) * vector};
+    PhaseNeeds needs{.read = members * vector + looks * (shape.shares_memory ? 1 : ranks) * vector};
     if (shape.silos_of_busiest() == 1) return needs;
     needs.written += members * words;
     needs.read += std::max(0.0, members - ranks) * words;
@@ -26,12 +26,11 @@ Needs needs_of_encoding(const RoundShape& shape) {
 
 }  // namespace
 
-std::map<std::string, Needs> needs_of(const RoundShape& shape) {
-    const double from_others = 1 - 1 / shape.cores_in_use();  // whatever ranks sit on which core
+std::map<std::string, PhaseNeeds> phase_needs_of(const RoundShape& shape) {
     const double several = shape.silos_of_busiest() > 1 ? 1 : 0;
-    std::map<std::string, Needs> all;
+    std::map<std::string, PhaseNeeds> all;
     for (const auto& [phase, work] : work_of(shape)) {
-        Needs needs;
+        PhaseNeeds needs;
         if (phase == "encode") {
             needs = needs_of_encoding(shape);
             needs.read += several * amount(work, Kind::move);
@@ -41,9 +40,8 @@ std::map<std::string, Needs> needs_of(const RoundShape& shape) {
         needs.tagged = amount(work, Kind::tag);
         needs.read += amount(work, Kind::look) + amount(work, Kind::hash);
         if (phase == "unmask") needs.read += amount(work, Kind::move);
-        needs.handed = amount(work, Kind::add_up) * from_others;
         needs.written += 8 * amount(work, Kind::decode);  // a mean in double
-        const bool has_any = needs.read + needs.written + needs.handed + needs.streamed + needs.tagged > 0;
+        const bool has_any = needs.read + needs.written + needs.streamed + needs.tagged > 0;
         if (has_any) all[phase] = needs;
     }
     return all;
@@ -53,13 +51,11 @@ std::map<std::string, double> least_seconds(const RoundShape& shape, const Machi
     std::map<std::string, double> seconds;
     const double copies = std::max({limits.memory_reads, limits.memory_writes, limits.memory_copies});
     const bool passes_memory = limits.passes_memory(4 * static_cast<double>(shape.parameters));
-    for (const auto& [phase, needs] : needs_of(shape)) {
+    for (const auto& [phase, needs] : phase_needs_of(shape)) {
         const double memory =
             std::max({needs.read / limits.memory_reads, needs.written / limits.memory_writes, (needs.read + needs.written) / copies});
         const double computing = needs.streamed / limits.stream + needs.hashed / limits.hash + needs.tagged / limits.tag;
-        // Words may also be written past the caches and read from memory.
-        const double a_core = std::max(limits.handed, limits.memory_reads * limits.machines / limits.cores);
-        const double by_cores = std::max(computing, needs.handed / a_core) * limits.machines / limits.cores;
+        const double by_cores = computing * limits.machines / limits.cores;
         const double least = std::max(by_cores, passes_memory ? memory : 0) * shape.machines / limits.machines;
         if (least > 0) seconds[phase] = least;
     }

@@ -1,6 +1,6 @@
-// What the phases of a round cannot do without, and so how fast they could be on a machine: the largest of the times that memory, words
-// from other cores, and ciphers, hashes and tags take by themselves, as these can overlap. A phase that lives on meetings, messages or
-// keys (wait, the wire of plain sums, publish, keys, agree) has no limit here.
+// What the phases of a round cannot do without, and so how fast they could be on a machine: the larger of the times that memory, and
+// that ciphers, hashes and tags take by themselves, as these can overlap. A phase that lives on meetings, messages, keys or chunks in the
+// caches (wait, wire, publish, keys, agree) has no limit here.
 #pragma once
 
 #include <map>
@@ -12,19 +12,18 @@
 namespace silosum {
 
 /// Bytes, of one machine, counted so that no way of doing the same needs fewer.
-struct Needs {
+struct PhaseNeeds {
     // Vectors that pass through memory: silos' models each time they are looked at, the global model once for ranks that look at it
     // together, the words of several silos on a rank, sums and means. Not chunks on their way, which fit the caches.
     double read = 0;
     double written = 0;
-    double handed = 0;  // words that an owner adds up and ranks on other cores have written
     double streamed = 0;
     double hashed = 0;
     double tagged = 0;
 };
 
 /// By phase; those that have none are left out.
-[[nodiscard]] std::map<std::string, Needs> needs_of(const RoundShape& shape);
+[[nodiscard]] std::map<std::string, PhaseNeeds> phase_needs_of(const RoundShape& shape);
 
 /// Seconds that each phase takes at least, as CPU seconds over the cores in use. Memory counts only where the round's vectors pass through
 /// it.

@@ -75,7 +75,7 @@ struct RoundShape {
     bool shares_memory = true;  // ranks of a machine
     std::uint64_t chunk_kib = 2048;
     Scheme scheme = Scheme::two_level;
-    bool hosts_several = false;       // some rank has silos that take no part beside one that does
+    bool hosts_several = false;       // some rank hosts more than one silo, though not all take part
     std::optional<double> orphans{};  // masks of leavers that are left on the sum; without: as many as are to be expected
 
     [[nodiscard]] double ranks_a_machine() const { return static_cast<double>(ranks) / machines; }

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
 
@@ -58,7 +59,7 @@ public:
 
 private:
     static void check(int code, std::size_t bytes) {
-        require<RuntimeError>(code == 0, "cannot share {:.1f} MiB of memory (/dev/shm): {}", static_cast<double>(bytes) / (1 << 20),
+        require<RuntimeError>(code == 0, "cannot share {} of memory (/dev/shm): {}", size_text(static_cast<double>(bytes)),
                               std::strerror(code));
     }
     int file_ = -1;

@@ -43,6 +43,7 @@ struct Sweep {
     std::vector<std::uint32_t> silos;
     std::vector<std::string> graphs;
     std::vector<double> dropouts;
+    bool lacks_silos = false;  // for secure sums, which are left out
 };
 
 template <class Number>
@@ -155,7 +156,10 @@ public:
         }
         if (with_phases_ && setting_.gpu && leads())
             fmt::print("phases have no limits here: those of this machine are not those of GPUs\n");
-        if (leads()) print_head();
+        if (leads()) {
+            if (sweep_.lacks_silos) fmt::print("no secure sums: they need three silos or more; start more ranks or give --silos\n");
+            print_head();
+        }
         for (const std::size_t parameters : sweep_.parameters) {
             for (const std::uint32_t silos : sweep_.silos) {
                 for (const auto& graph : sweep_.graphs) {
@@ -325,6 +329,7 @@ struct Command {
             require(!chose_exchanges || !lacks_silos,
                     "--exchange {}: a secure sum needs three silos or more; start more ranks or give --silos", row.name);
             require(!chose_exchanges || !lacks_gpu, "--exchange {}: is timed on GPUs; give --device cuda", row.name);
+            sweep.lacks_silos = sweep.lacks_silos || lacks_silos;
             sweep.exchanges.erase(found);
         }
         return sweep;
@@ -368,6 +373,11 @@ int bench(const Communicator& world, const Command& command, bool chose_exchange
         }
         require(command.fit.empty() || (command.device == "cpu" && command.part.empty() && command.ranks_per_node == 0),
                 "--fit times whole vectors on the CPU, and nodes as they are: leave out --device, --part and --ranks-per-node");
+        require(command.fit.empty() || (command.json.empty() && command.csv.empty() && !with_phases),
+                "--fit writes all that it times to its own file: leave out --json, --csv and --phases");
+        require(!with_disturbed || !command.fit.empty(), "--disturbed goes with --fit only");
+        require(command.ranks_per_node <= world.size(), "--ranks-per-node {}: there {} only; start more, or leave it out",
+                command.ranks_per_node, world.size() == 1 ? "is 1 rank" : fmt::format("are {} ranks", world.size()));
         sweep = command.sweep(world.size(), chose_exchanges);
     });
     if (!sweep) sweep = command.sweep(world.size(), chose_exchanges);

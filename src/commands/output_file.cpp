@@ -41,6 +41,9 @@ void check_output(const std::filesystem::path& out, const std::vector<std::pair<
         require(!std::filesystem::equivalent(out, input, ignored), "--out {} is the file that {} names: choose another", out.string(),
                 flag);
     }
+    const auto folder = std::filesystem::absolute(out).parent_path();
+    require(std::filesystem::is_directory(folder, ignored), "cannot write {}: there is no folder {}; make it first", out.string(),
+            folder.string());
     if (!std::filesystem::exists(out, ignored)) return;
     require(std::filesystem::is_regular_file(out, ignored), "--out {} is no file: it would be replaced by one; choose another",
             out.string());

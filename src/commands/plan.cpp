@@ -78,8 +78,8 @@ bool trains_on_gpus(const std::string& device) {
 
 void print_memory(const std::string& title, const Memory& memory) {
     fmt::print("\n{}\n", title);
-    for (const auto& [what, bytes] : memory.parts) fmt::print("  {:<28}{:>12}\n", what, size_text(static_cast<double>(bytes)));
-    fmt::print("  {:<28}{:>12}  ({} bytes)\n", "total", size_text(static_cast<double>(memory.total())), memory.total());
+    for (const auto& [what, bytes] : memory.parts) fmt::print("  {:<31}{:>12}\n", what, size_text(static_cast<double>(bytes)));
+    fmt::print("  {:<31}{:>12}  ({} bytes)\n", "total", size_text(static_cast<double>(memory.total())), memory.total());
 }
 
 // Of the GPUs of this machine, where it has any: those that the run will see may be others.
@@ -138,6 +138,9 @@ int plan(const std::vector<std::string>& arguments) {
         census.add(declaration_of(shard));
         shards.push_back(bytes_of(shard));
     }
+    check_run(config, census.silos.size());
+    require(config.exchange.transport != "nccl" || trains_on_gpus(config.run.device),
+            "exchange.transport = nccl needs run.device = cuda; here silos train on the processor");
     check_rules(config.evaluation, census);
     check_class_weights(config.data, census.problem);
     const std::size_t test_bytes = config.evaluation.common_test.empty() ? 0 : bytes_of(read_common_test(config.evaluation, census)).all;

@@ -20,8 +20,9 @@ namespace silosum {
 namespace {
 
 void check_count(const DataConfig& config, std::size_t found) {
-    require<DataError>(config.silos == 0 || config.silos == found, "data.silos = {}, but data.shards names {}", config.silos,
-                       counted(found, "shard"));
+    require<DataError>(config.silos == 0 || config.silos == found,
+                       "data.silos = {}, but data.shards names {}: put the missing ones there, or set data.silos = {}", config.silos,
+                       counted(found, "shard"), found);
 }
 
 // Rank 0 looks into the folders, as they may look different elsewhere.
@@ -155,6 +156,12 @@ Parameters first_model_on_all(const RunConfig& config, const Sequential& network
 }
 
 }  // namespace
+
+void check_run(const RunConfig& config, std::size_t silos) {
+    check_count(config.data, silos);
+    check_survival(config);
+    if (config.exchange.secure) check_secure(config, silos);
+}
 
 void load_on_all(const Communicator& world, RunConfig& config, const std::filesystem::path& file, const std::vector<std::string>& flags) {
     succeed_on_first(world, [&] { config.load(file, flags); });
@@ -310,7 +317,7 @@ void leave_out(Assembly& assembly, const RunConfig& config, const std::vector<st
     if (fed.group) fed.group->go_on_with(fed.world);
     ExchangeSetup& setup = assembly.exchange_setup;
     setup.lost = lost;
-    fed.trainer.give_in({});
+    succeed_on_all(fed.world, [&] { fed.trainer.give_in_own(); });
     fed.exchange->forget_local();  // of which MPI knows nothing, as it does of the rest
     (void)fed.exchange.release();
     const auto* const old = new Parameters(std::move(fed.global));

@@ -28,6 +28,9 @@ struct Assembly {
 /// Collective. Reads the configuration on rank 0 and gives it to all; all ranks throw the same AgreedError when it is wrong.
 void load_on_all(const Communicator& world, RunConfig& config, const std::filesystem::path& file, const std::vector<std::string>& flags);
 
+/// Refuses, as assemble() does, settings that do not go together or with so many silos. Local.
+void check_run(const RunConfig& config, std::size_t silos);
+
 /// Collective. The instruction set of a run: the configured one, or the best that every rank has; all kernels use it from now on.
 kernels::Isa agree_on_isa(const Communicator& world, const std::string& name);
 

@@ -144,8 +144,9 @@ Needs needs_of(const RunConfig& config, const Census& census, const std::vector<
     const Slices slices(parameters, ranks, static_cast<int>(each));
     const Slices part = slices.of_position(0);
     const std::uint64_t others = part.last() - part.first() - part.size(groups - 1);
-    needs.bytes_sent_per_round = others * (in_place ? sizeof(float) : config.exchange.ring_bits / 8) +
-                                 slices.largest() * sizeof(float) * static_cast<std::uint64_t>(ranks - 1);
+    // Of words: also where updates are read in place, as floats, since what a configuration foretells may run on several machines.
+    needs.bytes_sent_per_round =
+        others * (config.exchange.ring_bits / 8) + slices.largest() * sizeof(float) * static_cast<std::uint64_t>(ranks - 1);
     return needs;
 }
 

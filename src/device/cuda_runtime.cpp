@@ -181,6 +181,9 @@ std::vector<DeviceFacts> list_devices() {
     int count = 0;
     const cudaError_t status = cudaGetDeviceCount(&count);
     // Without a driver or without a GPU the count is not set.
+    int driver = 0;
+    const bool has_driver = cudaDriverGetVersion(&driver) == cudaSuccess && driver != 0;
+    require<RuntimeError>(status == cudaSuccess || has_driver, "no CUDA device: this machine has no NVIDIA driver");
     require<RuntimeError>(status == cudaSuccess && count > 0, "no CUDA device: {}",
                           status == cudaSuccess ? "the driver shows none" : cudaGetErrorString(status));
     std::vector<DeviceFacts> devices;

@@ -16,6 +16,12 @@ constexpr double headroom = 16;
 // Rounds without clipping before the memory of what was clipped is halved.
 constexpr std::uint64_t rounds_to_forget = 32;
 
+// The same on all ranks, as the error is.
+[[noreturn]] void refuse_shared(const AgreedError& error) {
+    throw AgreedError(error.code(),
+                      fmt::format("exchange.transport = shared: {}; make more room there, or set exchange.transport = auto", error.what()));
+}
+
 }  // namespace
 
 std::uint64_t largest_weight(const ExchangeConfig& config, std::uint64_t largest_shard) {
@@ -91,7 +97,7 @@ void Exchange::make_ring() {
         transport_ = nodes.count() == 1 ? "shared memory" : fmt::format("shared memory on {} nodes, messages between them", nodes.count());
         shared_model_ = model_.data();
     } catch (const AgreedError& error) {
-        if (config_.transport == "shared") throw;
+        if (config_.transport == "shared") refuse_shared(error);
         model_ = {};
         by_messages(fmt::format(", as {}", error.what()));
     }
@@ -112,7 +118,7 @@ Buffer<float> Exchange::make_local() {
     try {
         updates_.emplace(communicator_, *nodes_, setup_.parameters);
     } catch (const AgreedError& error) {
-        if (config_.transport == "shared") throw;
+        if (config_.transport == "shared") refuse_shared(error);
         transport_ += fmt::format(", word by word, as {}", error.what());  // chunks of words need less room
         return {};
     }

@@ -56,9 +56,12 @@ void Trainer::use_models_of_host() {
 }
 
 void Trainer::give_in(Buffer<float> local) {
-    if (models_are_here_) return;
+    if (!local.empty()) y_ = std::move(local);
+}
+
+void Trainer::give_in_own() {
     y_ = {};
-    y_ = local.empty() ? Buffer<float>(network_.layout().size()) : std::move(local);
+    y_ = Buffer<float>(network_.layout().size());
 }
 
 void Trainer::load(std::span<const float> model) {

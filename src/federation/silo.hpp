@@ -35,8 +35,10 @@ public:
     /// are at first. copies: whether updates have a copy there all the same.
     void use_models_here(bool copies);
     void use_models_of_host();
-    /// Updates of models of the host are given in this memory from now on; empty: in memory of the trainer's own, as at first.
+    /// Updates of models of the host are given in this memory from now on; empty: where they are.
     void give_in(Buffer<float> local);
+    /// Updates are given in memory of the trainer's own again.
+    void give_in_own();
     /// Gives the network such a model.
     void load(std::span<const float> model);
 

@@ -17,7 +17,6 @@ constexpr double tiny = 1e-12;  // rounding of a few products
 const MachineLimits limits{.memory_reads = 4e9,
                            .memory_writes = 2e9,
                            .memory_copies = 3e9,
-                           .handed = 1e9,
                            .stream = 5e9,
                            .hash = 1e9,
                            .tag = 2e9,
@@ -37,7 +36,7 @@ double of(const Work& work, Kind kind) {
 
 MachineLimits scaled(MachineLimits faster, double factor) {
     for (double* const rate :
-         {&faster.memory_reads, &faster.memory_writes, &faster.memory_copies, &faster.handed, &faster.stream, &faster.hash, &faster.tag}) {
+         {&faster.memory_reads, &faster.memory_writes, &faster.memory_copies, &faster.stream, &faster.hash, &faster.tag}) {
         *rate *= factor;
     }
     return faster;
@@ -46,42 +45,39 @@ MachineLimits scaled(MachineLimits faster, double factor) {
 TEST(PhaseLimits, NeedsAreTheWorkOfTheRound) {
     for (const auto& round : rounds_on({1, 2, 4})) {
         SCOPED_TRACE(round.name);
-        auto needs = needs_of(round.shape);
+        auto needs = phase_needs_of(round.shape);
         for (const auto& [phase, work] : work_of(round.shape)) {
             SCOPED_TRACE(phase);
             EXPECT_EQ(needs[phase].streamed, of(work, Kind::stream));
             EXPECT_EQ(needs[phase].hashed, of(work, Kind::hash));
             EXPECT_EQ(needs[phase].tagged, of(work, Kind::tag));
             EXPECT_GE(needs[phase].written, 8 * of(work, Kind::decode));
-            EXPECT_LE(needs[phase].handed, of(work, Kind::add_up));
         }
     }
 }
 
 TEST(PhaseLimits, PhasesOfWaitsMessagesAndKeysHaveNone) {
-    EXPECT_THAT(names_of(needs_of(planted_shape(4, 4, 1000000, false))), ElementsAre("decode", "encode"));
-    EXPECT_THAT(names_of(needs_of(planted_shape(4, 4, 1000000, true))),
-                ElementsAre("decode", "encode", "hash", "mask", "tag", "unmask", "wire"));
-    EXPECT_THAT(names_of(needs_of(planted_shape(4, 4, 1000000, false, 0, "messages"))), ElementsAre("decode", "encode"));
-    EXPECT_THAT(names_of(needs_of(planted_shape(1, 4, 1000000, true))), ElementsAre("decode", "encode", "hash", "mask", "tag", "unmask"))
-        << "one rank hands nothing to others";
+    EXPECT_THAT(names_of(phase_needs_of(planted_shape(4, 4, 1000000, false))), ElementsAre("decode", "encode"));
+    EXPECT_THAT(names_of(phase_needs_of(planted_shape(4, 4, 1000000, true))),
+                ElementsAre("decode", "encode", "hash", "mask", "tag", "unmask"));
+    EXPECT_THAT(names_of(phase_needs_of(planted_shape(4, 4, 1000000, false, 0, "messages"))), ElementsAre("decode", "encode"));
+    EXPECT_THAT(names_of(phase_needs_of(planted_shape(1, 4, 1000000, true))),
+                ElementsAre("decode", "encode", "hash", "mask", "tag", "unmask"));
 }
 
 // Four updates and the model they are differences to are read once, the mean is written.
 TEST(PhaseLimits, UpdatesThatAreReadWhereTheyLiePassMemoryOnce) {
-    const auto needs = needs_of(planted_shape(4, 4, 1000, false));
+    const auto needs = phase_needs_of(planted_shape(4, 4, 1000, false));
     EXPECT_EQ(needs.at("encode").read, (4 + 1) * 4000);
     EXPECT_EQ(needs.at("encode").written, 0);
     EXPECT_EQ(needs.at("decode").written, 8000);
-    EXPECT_EQ(needs.at("decode").handed, 0);
 }
 
 // Two silos a rank: the words of the first are written, those of the second added to them.
 TEST(PhaseLimits, WordsOfSeveralSilosPassMemoryAsWell) {
-    const auto needs = needs_of(planted_shape(2, 4, 1000, false));
+    const auto needs = phase_needs_of(planted_shape(2, 4, 1000, false));
     EXPECT_EQ(needs.at("encode").read, 4 * 4000 + 2 * 4000 + 2 * 4000);
     EXPECT_EQ(needs.at("encode").written, 4 * 4000);
-    EXPECT_EQ(needs.at("decode").handed, 2 * 4000 / 2) << "half of them from the other core";
 }
 
 TEST(PhaseLimits, TheSlowestOfWhatOverlapsIsTheLimit) {
@@ -113,7 +109,7 @@ TEST(PhaseLimits, SharesScaleWithTimeAndWithTheMachine) {
 
 TEST(PhaseLimits, MemoryIsNoLimitOfVectorsThatStayInTheCaches) {
     EXPECT_TRUE(least_seconds(planted_shape(4, 4, 1000, false), limits).empty());
-    EXPECT_THAT(names_of(least_seconds(planted_shape(4, 4, 1000, true), limits)), ElementsAre("hash", "mask", "tag", "unmask", "wire"));
+    EXPECT_THAT(names_of(least_seconds(planted_shape(4, 4, 1000, true), limits)), ElementsAre("hash", "mask", "tag", "unmask"));
     EXPECT_FALSE(limits.passes_memory(2 * limits.cached_bytes - 1));
     EXPECT_TRUE(limits.passes_memory(2 * limits.cached_bytes));
 }

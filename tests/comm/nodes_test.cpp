@@ -67,7 +67,7 @@ TEST_P(NodesOf, WithoutRoomEveryRankSaysSo) {
         (void)shared_memory(world, nodes, std::size_t{1} << 50);
         ADD_FAILURE() << "a pebibyte was given";
     } catch (const AgreedError& error) {
-        EXPECT_THAT(error.what(), testing::HasSubstr("cannot share 1073741824.0 MiB of memory (/dev/shm): "));
+        EXPECT_THAT(error.what(), testing::HasSubstr("cannot share 1048576.00 GiB of memory (/dev/shm): "));
     }
 }
 

@@ -131,6 +131,9 @@ class ReadInPlace(DeadRanks):
     def test_a_rank_that_dies_at_any_step_withdraws_its_silo(self):
         result, summary = self.survive("whole", [])
         self.assertEqual(summary["transport"], "shared memory, read in place", str(result))
+        result, summary = self.survive("one", ["--run.rehearse_death", "2:1:4"])
+        self.assertEqual([death["dead"] for death in summary["deaths"]], [[1]], str(result))
+        self.assertEqual(summary["transport"], "shared memory, read in place", str(result))
         self.every_step(1, [])
 
 

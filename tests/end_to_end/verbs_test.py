@@ -77,6 +77,17 @@ class Help(unittest.TestCase):
 
 
 class Bench(harness.EndToEnd):
+    def test_flags_that_would_do_nothing_and_folders_that_are_not_there_are_refused(self):
+        for flags, word in (
+            (["--disturbed"], "goes with --fit only"),
+            (["--fit", self.folder / "fit.json", "--phases"], "leave out --json, --csv and --phases"),
+            (["--ranks-per-node", 2], "there is 1 rank only"),
+            (["--json", self.folder / "none" / "x.json"], "make it first"),
+        ):
+            result = harness.run(["bench", *flags])
+            self.assertEqual(result.code, 2, str(result))
+            self.assertIn(word, result.err)
+
     def test_lines_go_to_files_and_no_word_is_wrong(self):
         options = ["--sizes", "4K:64K:x4,1001p", "--ring", "32,64", "--repetitions", "2"]
         result = harness.run(["bench", *options, "--json", "bench.json", "--csv", "bench.csv"], ranks=4, cwd=self.folder)
@@ -119,7 +130,7 @@ class Bench(harness.EndToEnd):
             _, exact, secure = document["lines"]
             self.assertNotIn("of_limit", exact, "it may stay in the caches")
             self.assert_shares(secure, ("hash", "mask", "tag", "unmask"))
-            self.assertLessEqual(set(secure["of_limit"]), {"hash", "mask", "tag", "unmask", "wire"})
+            self.assertLessEqual(set(secure["of_limit"]), {"hash", "mask", "tag", "unmask"})
 
     def test_memory_is_a_limit_of_vectors_beyond_the_caches(self):
         _, document = self.bench_with_phases(2, "--exchange", "exact", "--sizes", "4K", "--repetitions", "1")
@@ -357,6 +368,10 @@ class Plan(harness.EndToEnd):
             (["--data.class_weights", "1,2"], 2, "class_weights"),
             (["--run.warm_start", self.folder / "none.h5"], 3, "none.h5"),
             (["--ranks", "0"], 2, "--ranks 0"),
+            (["--data.silos", "3"], 3, "set data.silos = 2"),
+            (["--exchange.secure", "true", "--exchange.identities", "throwaway", "--exchange.weights", "uniform", "--eval.compare_local", "true"], 2, "eval.compare_local"),
+            (["--exchange.transport", "nccl", "--run.device", "cpu"], 2, "run.device = cuda"),
+            (["--run.on_dead_rank", "continue", "--local.state", "keep", "--local.momentum", "0.9"], 2, "run.on_dead_rank = continue"),
         ):
             result = harness.run(["plan", config, *flags])
             self.assertEqual(result.code, code, f"{flags} {result}")
