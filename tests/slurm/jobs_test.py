@@ -323,8 +323,10 @@ class Refusals(cluster.SlurmTest):
     def test_processes_that_are_not_one_job_are_refused(self):
         four = ("--nodes", "2", "--ntasks-per-node", "2")
         # As with an MPI library that does not know this way to start: Open MPI looks at other variables of SLURM, and would not start at all.
+        # Each with a folder of its own for Open MPI, of which two that start at once may want to make the same one.
         hidden = (
-            "srun --mpi=none sh -c 'exec env -i PATH=$PATH OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
+            f"srun --mpi=none sh -c 'mkdir {self.folder}/$SLURM_PROCID && exec env -i TMPDIR={self.folder}/$SLURM_PROCID "
+            "PATH=$PATH OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
             'SLURM_STEP_NUM_TASKS=$SLURM_STEP_NUM_TASKS SLURM_PROCID=$SLURM_PROCID "$@"\' sh'
         )
         for options, command, message in (
