@@ -107,7 +107,7 @@ class Report(harness.EndToEnd):
             ([run, f"{run}/."], 2, "is given twice"),
             ([run, "--out", other], 2, "holds something else"),
             ([run, "--out", self.folder / "page.txt"], 2, "must end with .html"),
-            ([run, "--out", self.folder / "none" / "page.html"], 4, "page.html"),
+            ([run, "--out", self.folder / "none" / "page.html"], 2, "make it first"),
             ([run, "--uot", "x.html"], 2, 'did you mean "--out"?'),
             ([], 2, "runs"),
         ):
