@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <system_error>
@@ -206,7 +207,8 @@ std::string Ledger::write(const std::string& line) {
         last_sum_ = sum;
         return "";
     }
-    const std::string why = written >= 0 && written < static_cast<ssize_t>(text.size()) ? "the disk is full" : reason();
+    // A write that is cut short has no reason of its own: the next one would have this.
+    const std::string why = written >= 0 && written < static_cast<ssize_t>(text.size()) ? std::strerror(ENOSPC) : reason();
     // What is there of the line must not spoil the next one.
     return ::ftruncate(file_, end) == 0 ? why : why + ", and the cut line stays until the next start";
 }
