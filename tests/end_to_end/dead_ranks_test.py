@@ -189,7 +189,7 @@ class Plain(DeadRanks):
             others = [rank for rank in harness.rank_pids(process.pid) if rank != stopped]
             harness.wait_until(lambda: not any(rank in others for rank in harness.rank_pids(process.pid)), what="the end of the others")
             try:
-                os.kill(stopped, signal.SIGCONT)  # once in some ten times the launcher waits for it, and kills it only then
+                os.kill(stopped, signal.SIGCONT)  # the launcher waits for it at times, and kills it only then
             except ProcessLookupError:
                 pass
             result = harness.finish(process)
