@@ -17,6 +17,9 @@
 
 namespace silosum {
 
+/// Bytes of a huge page as most processors have them.
+inline constexpr std::size_t huge_page = std::size_t{1} << 21;
+
 template <class T>
 class Buffer {
     static_assert(std::is_trivially_copyable_v<T>);
@@ -25,13 +28,13 @@ public:
     Buffer() = default;
     explicit Buffer(std::size_t size) : size_(size) {
         if (size == 0) return;
-        const std::size_t alignment = size * sizeof(T) >= huge ? huge : 64;
+        const std::size_t alignment = size * sizeof(T) >= huge_page ? huge_page : 64;
         const std::size_t bytes = (size * sizeof(T) + alignment - 1) / alignment * alignment;
         data_.reset(static_cast<T*>(std::aligned_alloc(alignment, bytes)));
         if (!data_) throw std::bad_alloc();
 #if defined(__linux__)
         // A hint only: without huge pages everything works, slower.
-        if (alignment == huge) (void)madvise(data_.get(), bytes, MADV_HUGEPAGE);
+        if (alignment == huge_page) (void)madvise(data_.get(), bytes, MADV_HUGEPAGE);
 #endif
         std::memset(static_cast<void*>(data_.get()), 0, bytes);
     }
@@ -76,7 +79,6 @@ public:
     }
 
 private:
-    static constexpr std::size_t huge = std::size_t{1} << 21;
     struct Free {
         std::shared_ptr<void> owner{};  // none: it came from aligned_alloc
         void operator()(T* pointer) const {

@@ -37,27 +37,48 @@ public:
         file_ = ::shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
         check(file_ < 0 ? errno : 0, bytes);
         made_ = name;
+        check(::ftruncate(file_, static_cast<off_t>(bytes)) == 0 ? 0 : errno, bytes);
     }
     void forget_name() {
         if (!made_.empty()) ::shm_unlink(made_.c_str());
         made_.clear();
     }
     /// Takes the memory from `first` to `last` of all, near this rank's core; without it a full /dev/shm would kill the ranks later.
-    void take(std::size_t first, std::size_t last, std::size_t all) const {
+    /// memory: where all of it is mapped.
+    void take(std::size_t first, std::size_t last, std::size_t all, std::byte* memory) const {
         if (first == last) return;
+        take_huge_pages(first, last, memory);
         check(::posix_fallocate(file_, static_cast<off_t>(first), static_cast<off_t>(last - first)), all);
     }
     void open(const std::string& name, std::size_t bytes) {
         file_ = ::shm_open(name.c_str(), O_RDWR, 0);
         check(file_ < 0 ? errno : 0, bytes);
     }
+    /// At a multiple of a huge page where it is as large as one.
     [[nodiscard]] std::shared_ptr<std::byte> map(std::size_t bytes) const {
-        void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file_, 0);
+        const std::size_t spare = bytes < huge_page ? 0 : huge_page;
+        void* const room = ::mmap(nullptr, bytes + spare, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        check(room == MAP_FAILED ? errno : 0, bytes);
+        std::shared_ptr<std::byte> whole(static_cast<std::byte*>(room), [size = bytes + spare](std::byte* p) { ::munmap(p, size); });
+        const std::size_t beyond = reinterpret_cast<std::uintptr_t>(room) % huge_page;
+        std::byte* const begin = whole.get() + (spare == 0 || beyond == 0 ? 0 : huge_page - beyond);
+        void* const memory = ::mmap(begin, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file_, 0);
         check(memory == MAP_FAILED ? errno : 0, bytes);
-        return {static_cast<std::byte*>(memory), [bytes](std::byte* p) { ::munmap(p, bytes); }};
+        return {std::move(whole), begin};
     }
 
 private:
+    /// Vectors in small pages cost a walk through page tables every few kilobytes. Systems give shared memory huge pages only where they
+    /// are asked for each (Linux from 6.1 on), and only where the first small one is there; elsewhere it is taken in small ones.
+    void take_huge_pages(std::size_t first, std::size_t last, std::byte* memory) const {
+#if defined(__linux__)
+        constexpr int collapse = 25;  // MADV_COLLAPSE, which older headers lack
+        for (std::size_t at = (first + huge_page - 1) / huge_page * huge_page; at + huge_page <= last; at += huge_page) {
+            if (::posix_fallocate(file_, static_cast<off_t>(at), 1) != 0) return;
+            if (::madvise(memory + at, huge_page, collapse) != 0 && errno != EAGAIN) return;
+        }
+#endif
+    }
     static void check(int code, std::size_t bytes) {
         require<RuntimeError>(code == 0, "cannot share {} of memory (/dev/shm): {}", size_text(static_cast<double>(bytes)),
                               std::strerror(code));
@@ -126,15 +147,16 @@ std::shared_ptr<std::byte> shared_memory(const Communicator& communicator, const
         if (!makes) file.open(names[static_cast<std::size_t>(first)], bytes);
     });
     // No rank passes an agreement before all are there: all have opened it, so its name may go; only then is memory taken, so that a rank
-    // which is killed leaves none; and all of it is there before it is mapped.
+    // which is killed leaves none; and all of it is there before any rank looks at it.
     succeed_on_all(communicator, [&] { file.forget_name(); });
     succeed_on_all(communicator, [&] {
         const std::size_t ranks = nodes.ranks_of(nodes.of(communicator.rank())).size();
-        const auto cut = [&](std::size_t place) { return bytes / ranks * place + std::min(place, bytes % ranks); };
+        const std::size_t pages = bytes / huge_page;
+        const auto cut = [&](std::size_t place) { return place == ranks ? bytes : pages * place / ranks * huge_page; };
         const std::size_t place = nodes.place(communicator.rank());
-        file.take(cut(place), cut(place + 1), bytes);
+        memory = file.map(bytes);
+        file.take(cut(place), cut(place + 1), bytes, memory.get());
     });
-    succeed_on_all(communicator, [&] { memory = file.map(bytes); });
     return memory;
 }
 

@@ -44,6 +44,25 @@ TEST_P(NodesOf, SharedMemoryIsZeroedAndSeenByTheNodeOnly) {
     }
 }
 
+TEST_P(NodesOf, MemoryOfManyPagesIsZeroAndBeginsAtAHugeOne) {
+    for (const std::size_t bytes : {huge_page - 1, huge_page, 2 * huge_page + 1, 9 * huge_page + 4097}) {
+        const auto memory = shared_memory(world, nodes, bytes);
+        EXPECT_TRUE(std::all_of(memory.get(), memory.get() + bytes, [](std::byte b) { return b == std::byte{0}; })) << bytes;
+        EXPECT_TRUE(bytes < huge_page || reinterpret_cast<std::uintptr_t>(memory.get()) % huge_page == 0) << bytes;
+        barrier(world);
+        const auto ranks = static_cast<std::size_t>(world.size());
+        for (std::size_t at = static_cast<std::size_t>(world.rank()); at < bytes; at += 1021 * ranks) memory.get()[at] = std::byte{1};
+        memory.get()[bytes - 1] = std::byte{2};
+        barrier(world);
+        for (int rank = 0; rank < world.size(); ++rank) {
+            const std::byte seen = memory.get()[static_cast<std::size_t>(rank) + 1021 * ranks * 3];
+            EXPECT_EQ(seen, nodes.together(rank, world.rank()) ? std::byte{1} : std::byte{0}) << bytes;
+        }
+        EXPECT_EQ(memory.get()[bytes - 1], std::byte{2});
+        barrier(world);
+    }
+}
+
 TEST_P(NodesOf, SlicesReachEveryNode) {
     for (const std::size_t d : {1, 7, 1000, 4097}) {
         const Slices slices(d, world.size());
