@@ -1,6 +1,7 @@
 // Wall and CPU seconds by phase of a round; the same names in metrics.jsonl, plan and the benchmarks.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -20,19 +21,30 @@ struct PhaseTime {
     }
 };
 
-/// Times phases that follow each other closely: one look at the clocks for each, as that of the CPU costs most of a microsecond.
+/// Times phases of one thread that follow each other closely. The clock of the CPU costs most of a microsecond, so it is asked only about
+/// laps in which the thread may have stood still: the CPU time of a brief one is its wall time.
 class Laps {
 public:
-    Laps() : last_{wall_seconds(), cpu_seconds()} {}
+    Laps() : wall_(wall_seconds()), cpu_(cpu_seconds()) {}
     /// Adds what has passed since the last call.
     void add_to(PhaseTime& phase) {
-        const PhaseTime now{wall_seconds(), cpu_seconds()};
-        phase += {now.wall - last_.wall, now.cpu - last_.cpu};
-        last_ = now;
+        const double now = wall_seconds();
+        const double wall = now - wall_;
+        wall_ = now;
+        if (wall < brief) {
+            cpu_ += wall;
+            phase += {wall, wall};
+            return;
+        }
+        const double cpu = std::max(cpu_, cpu_seconds());
+        phase += {wall, cpu - cpu_};
+        cpu_ = cpu;
     }
 
 private:
-    PhaseTime last_;
+    static constexpr double brief = 1e-4;  // seconds; schedulers take a core away for longer
+    double wall_;
+    double cpu_;  // CPU time at wall_, as far as it is known
 };
 
 class PhaseClock {
