@@ -34,9 +34,11 @@ void UpdateTag::tag_block(std::size_t index) {
 }
 
 void UpdateTag::see(std::size_t first, std::size_t size) {
-    const std::size_t begin = (first + block - 1) / block;
-    for (std::size_t index = begin; (index + 1) * block <= first + size; ++index) {
+    if (first != seen_end_) seen_begin_ = first;
+    seen_end_ = first + size;
+    for (std::size_t index = (seen_begin_ + block - 1) / block; (index + 1) * block <= seen_end_; ++index) {
         if (!is_done_[index]) tag_block(index);
+        seen_begin_ = (index + 1) * block;
     }
 }
 

@@ -19,7 +19,7 @@ public:
     UpdateTag(const UpdateTag&) = delete;
     UpdateTag& operator=(const UpdateTag&) = delete;
 
-    /// Tags the blocks that are whole in [first, first + size).
+    /// Tags the blocks that are whole in [first, first + size), or in that and what was seen right before it.
     void see(std::size_t first, std::size_t size);
     /// The tag of the whole update and of `rest`, whatever was seen of it before. Call once.
     [[nodiscard]] WordsTag::Value value(std::span<const std::byte> rest);
@@ -32,6 +32,8 @@ private:
     WordsTag whole_;
     std::vector<WordsTag::Value> tags_;  // by block
     std::vector<bool> is_done_;
+    std::size_t seen_begin_ = 0;  // of what was seen without a gap, but for the blocks that are done
+    std::size_t seen_end_ = 0;
 };
 
 }  // namespace silosum
