@@ -108,12 +108,9 @@ HWY_NOINLINE EncodeCount count_outside(std::size_t n, const float* local, const 
     return {.clipped = beyond, .not_finite = padded - finite};
 }
 
-HWY_INLINE void fetch(const float* local, const float* global) {
+HWY_INLINE void fetch(const float* values) {
     constexpr std::size_t line = 64 / sizeof(float);
-    for (std::size_t i = 0; i < encode_piece; i += line) {
-        hwy::Prefetch(local + i);
-        hwy::Prefetch(global + i);
-    }
+    for (std::size_t i = 0; i < encode_piece; i += line) hwy::Prefetch(values + i);
 }
 
 template <Store store, class Word>
@@ -121,7 +118,8 @@ HWY_INLINE EncodeCount encode_pieces(std::size_t n, const float* local, const fl
     EncodeCount count;
     for (std::size_t i = 0; i < n; i += encode_piece) {
         const std::size_t piece = std::min(encode_piece, n - i);
-        if (n - i >= encode_ahead + encode_piece) fetch(local + i + encode_ahead, global + i + encode_ahead);
+        fetch(local + i + encode_ahead);  // also behind the end: who encodes one piece is likely to go on with the next
+        fetch(global + i + encode_ahead);
         if (encode_words<store>(piece, local + i, global + i, settings, words + i)) continue;
         const EncodeCount outside = count_outside(piece, local + i, global + i, settings.range);
         count.clipped += outside.clipped;
@@ -149,6 +147,93 @@ EncodeCount encode64(std::size_t n, const float* local, const float* global, con
     return encode_to(n, local, global, settings, store, words);
 }
 
+/// The integer that a word is, nearest even, in 64 bits of which a narrower word takes the lowest.
+template <class Word>
+HWY_INLINE hn::Vec<Words64> integer_of(DoubleVector z) {
+    if constexpr (sizeof(Word) == 4) return rounded_low(z);
+    return rounded(z);
+}
+HWY_INLINE hn::Vec<HalfWords> narrowed(hn::Vec<Words64> integers, const std::uint32_t*) {
+    return hn::TruncateTo(HalfWords(), integers);
+}
+HWY_INLINE hn::Vec<Words64> narrowed(hn::Vec<Words64> integers, const std::uint64_t*) {
+    return integers;
+}
+HWY_INLINE HalfWords lanes_of(const std::uint32_t*) {
+    return {};
+}
+HWY_INLINE Words64 lanes_of(const std::uint64_t*) {
+    return {};
+}
+
+/// The encodings of some updates, added up in registers. Returns whether all coordinates of all of them lie in the range.
+template <Store store, class Word, std::size_t... u>
+HWY_INLINE bool add_encodings(std::size_t n, const SummedUpdate* updates, std::size_t at, const float* global, double range, Word* words,
+                              std::index_sequence<u...>) {
+    const Scaling scalings[] = {Scaling({.range = range, .factor = updates[u].factor})...};
+    auto inside = hn::Eq(scalings[0].range, scalings[0].range);
+    const auto body = [&inside, &scalings](const float* x, Word* z, const auto*... y) HWY_ATTR {
+        const auto from = load_doubles(x);
+        auto sum = hn::Zero(Words64());
+        ((sum = hn::Add(sum, integer_of<Word>(scalings[u](hn::Sub(load_doubles(y), from), inside)))), ...);
+        store_words<store>(lanes_of(z), narrowed(sum, z), z);
+    };
+    in_steps<double_lanes>(n, body, global, words, (updates[u].local + at)...);
+    return hn::AllTrue(Doubles(), inside);
+}
+
+template <Store store, std::size_t group, class Word>
+HWY_INLINE void encode_group(std::size_t n, std::size_t at, SummedUpdate* updates, const float* global, double range, Word* words) {
+    for (std::size_t i = 0; i < n; i += encode_piece) {
+        const std::size_t piece = std::min(encode_piece, n - i);
+        for (std::size_t u = 0; u < group; ++u) fetch(updates[u].local + at + i + encode_ahead);
+        fetch(global + at + i + encode_ahead);
+        if (add_encodings<store>(piece, updates, at + i, global + at + i, range, words + i, std::make_index_sequence<group>())) continue;
+        for (std::size_t u = 0; u < group; ++u) {
+            const EncodeCount outside = count_outside(piece, updates[u].local + at + i, global + at + i, range);
+            updates[u].count.clipped += outside.clipped;
+            updates[u].count.not_finite += outside.not_finite;
+        }
+    }
+}
+
+template <Store store, class Word>
+HWY_INLINE void encode_some(std::size_t n, std::size_t at, std::size_t group, SummedUpdate* updates, const float* global, double range,
+                            Word* words) {
+    switch (group) {
+        case 1:
+            return encode_group<store, 1>(n, at, updates, global, range, words);
+        case 2:
+            return encode_group<store, 2>(n, at, updates, global, range, words);
+        case 3:
+            return encode_group<store, 3>(n, at, updates, global, range, words);
+        default:
+            return encode_group<store, 4>(n, at, updates, global, range, words);
+    }
+}
+
+template <class Word>
+HWY_INLINE void encode_sum_of(std::size_t n, std::size_t at, std::span<SummedUpdate> updates, const float* global, double range,
+                              Word* words) {
+    constexpr std::size_t most = 4;  // at once: their constants and sums stay in registers
+    if (updates.empty()) std::fill_n(words, n, Word{0});
+    for (std::size_t u = 0; u < updates.size(); u += most) {
+        const std::size_t group = std::min(most, updates.size() - u);
+        if (u == 0) {
+            encode_some<Store::write>(n, at, group, updates.data(), global, range, words);
+        } else {
+            encode_some<Store::add>(n, at, group, updates.data() + u, global, range, words);
+        }
+    }
+}
+
+void encode_sum32(std::size_t n, std::size_t at, std::span<SummedUpdate> updates, const float* global, double range, std::uint32_t* words) {
+    encode_sum_of(n, at, updates, global, range, words);
+}
+void encode_sum64(std::size_t n, std::size_t at, std::span<SummedUpdate> updates, const float* global, double range, std::uint64_t* words) {
+    encode_sum_of(n, at, updates, global, range, words);
+}
+
 HWY_INLINE DoubleVector signed_value(const std::uint32_t* words) {
     const hn::Rebind<std::int32_t, Doubles> d;
     return hn::PromoteTo(Doubles(), hn::BitCast(d, hn::LoadU(HalfWords(), words)));
@@ -158,13 +243,36 @@ HWY_INLINE DoubleVector signed_value(const std::uint64_t* words) {
     return hn::ConvertTo(Doubles(), hn::BitCast(d, hn::LoadU(Words64(), words)));
 }
 
+/// Quotients by one divisor, each rounded once. Where the processor has a fused multiply-add no division is needed: with the reciprocal
+/// rounded to nearest and a quotient within one last place, a last step of Newton's gives the rounded quotient (Markstein 1990; Muller et
+/// al., Handbook of Floating-Point Arithmetic, 2010, 5.3). Quotients must be far from the ends of double's range.
+class Quotient {
+public:
+    explicit HWY_INLINE Quotient(double divisor) : divisor_(hn::Set(Doubles(), divisor)), reciprocal_(hn::Set(Doubles(), 1 / divisor)) {}
+    HWY_INLINE DoubleVector operator()(DoubleVector a) const {
+#if HWY_NATIVE_FMA
+        const auto near = nearer(a, hn::Mul(a, reciprocal_));
+        return nearer(a, near);
+#else
+        return hn::Div(a, divisor_);
+#endif
+    }
+
+private:
+    HWY_INLINE DoubleVector nearer(DoubleVector a, DoubleVector quotient) const {
+        return hn::MulAdd(hn::NegMulAdd(quotient, divisor_, a), reciprocal_, quotient);
+    }
+    DoubleVector divisor_, reciprocal_;
+};
+
 /// streaming: past the caches, which a slice of a large model would only sweep; mean is then aligned to whole vectors.
 template <bool streaming, class Word>
 HWY_INLINE double decode_mean_of(std::size_t n, const Word* words, double unit, double divisor, double* mean) {
     const Doubles d;
+    const Quotient quotient(divisor);
     auto largest = hn::Zero(d);
-    const auto body = [&largest, d, unit, divisor](const Word* z, double* y) HWY_ATTR {
-        const auto value = hn::Div(hn::Mul(signed_value(z), hn::Set(d, unit)), hn::Set(d, divisor));
+    const auto body = [&largest, d, unit, quotient](const Word* z, double* y) HWY_ATTR {
+        const auto value = quotient(hn::Mul(signed_value(z), hn::Set(d, unit)));
         largest = hn::Max(largest, hn::Abs(value));  // words that pad the last vector are 0
         if constexpr (streaming) {
             hn::Stream(value, d, y);
@@ -279,6 +387,8 @@ namespace {
 
 HWY_EXPORT(encode32);
 HWY_EXPORT(encode64);
+HWY_EXPORT(encode_sum32);
+HWY_EXPORT(encode_sum64);
 HWY_EXPORT(decode_mean32);
 HWY_EXPORT(decode_mean64);
 HWY_EXPORT(sum_words32);
@@ -295,6 +405,13 @@ EncodeCount encode(std::size_t n, const float* local, const float* global, const
 EncodeCount encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
                    std::uint64_t* words) {
     return HWY_DYNAMIC_DISPATCH(encode64)(n, local, global, settings, store, words);
+}
+
+void encode_sum(std::size_t n, std::size_t at, std::span<SummedUpdate> updates, const float* global, double range, std::uint32_t* words) {
+    HWY_DYNAMIC_DISPATCH(encode_sum32)(n, at, updates, global, range, words);
+}
+void encode_sum(std::size_t n, std::size_t at, std::span<SummedUpdate> updates, const float* global, double range, std::uint64_t* words) {
+    HWY_DYNAMIC_DISPATCH(encode_sum64)(n, at, updates, global, range, words);
 }
 
 double decode_mean(std::size_t n, const std::uint32_t* words, double unit, double divisor, double* mean) {

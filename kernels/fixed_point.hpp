@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/threads.hpp"
 #include "device/cuda_stream.hpp"
@@ -32,6 +33,16 @@ enum class Store {
                                  std::uint32_t* words);
 [[nodiscard]] EncodeCount encode(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
                                  std::uint64_t* words);
+
+/// An update among those that are added up at once, and what was counted of it.
+struct SummedUpdate {
+    const float* local = nullptr;
+    double factor = 1;  // as in EncodeSettings
+    EncodeCount count{};
+};
+/// words[i] = the encodings of local[at + i] - global[at + i] of all updates added, wrapping, in one pass; counts grow.
+void encode_sum(std::size_t n, std::size_t at, std::span<SummedUpdate> updates, const float* global, double range, std::uint32_t* words);
+void encode_sum(std::size_t n, std::size_t at, std::span<SummedUpdate> updates, const float* global, double range, std::uint64_t* words);
 
 /// mean[i] = signed value of words[i] * unit / divisor, in double; returns the largest magnitude among them, 0 for n = 0.
 /// The division is one, not a product with the reciprocal: that would round twice.

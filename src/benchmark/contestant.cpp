@@ -254,6 +254,7 @@ private:
         const Aggregate sum = exchange_->finish(round_);
         stream().wait();
         seconds += wall_seconds() - start;
+        barrier(communicator_);  // what is looked at must not take cores from ranks whose clock still runs
         check_mean(sum, first);
         const float next = base_of(round_.number + 1);
         step_to(next);
@@ -261,6 +262,7 @@ private:
         exchange_->publish(global_);
         stream().wait();
         seconds += wall_seconds() - start;
+        barrier(communicator_);
         wrong_ += static_cast<std::uint64_t>(std::ranges::count_if(
             on_host(std::span<const float>(global_.values.span()), vectors_.received), [next](float value) { return value != next; }));
         ++round_.number;

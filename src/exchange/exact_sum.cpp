@@ -85,6 +85,7 @@ void ExactSum::remember(const Error& error) {
 
 Aggregate ExactSum::finish(const Round& round) {
     // Everybody meets here: ranks that are done early wait in this call, and the wire's time below is free of their waiting.
+    if (updates_) updates_->begin();
     std::atomic_thread_fence(std::memory_order_seq_cst);  // for those who read this rank's update
     const auto arrivals = clock_.measure("wait", [&] { return all_gather(communicator_, arrival_); });
     if (std::any_of(arrivals.begin(), arrivals.end(), [](const Arrival& a) { return a.failed != 0; }))
@@ -158,22 +159,19 @@ void ExactSum::sum_words(const std::vector<Arrival>& arrivals, Aggregate& aggreg
 
 void ExactSum::sum_updates(const std::vector<Arrival>& arrivals, Aggregate& aggregate) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    std::vector<EncodedUpdate> updates;
+    std::vector<kernels::SummedUpdate> updates;
     std::vector<std::uint32_t> silos;
     for (std::size_t rank = 0; rank < arrivals.size(); ++rank) {
         const Arrival& arrival = arrivals[rank];
         if (arrival.gives == 0) continue;
         silos.push_back(static_cast<std::uint32_t>(arrival.silo));
-        updates.push_back({.local = updates_->of_rank(static_cast<int>(rank)),
-                           .global = shared_model(),
-                           .settings = {.range = plan_.range(), .factor = plan_.factor(arrival.weight)}});
+        updates.push_back({.local = updates_->of_rank(static_cast<int>(rank)), .factor = plan_.factor(arrival.weight)});
     }
-    std::vector<kernels::EncodeCount> counts(updates.size());
-    largest_mean_ = mean_of_updates(config_.ring_bits, updates, aggregate.begin, plan_.unit(), static_cast<double>(aggregate.weight_sum),
-                                    aggregate.mean, counts, clock_);
+    largest_mean_ = updates_->add_up(config_.ring_bits, updates, shared_model().data(), plan_.range(), plan_.unit(),
+                                     static_cast<double>(aggregate.weight_sum), clock_);
     for (std::size_t u = 0; u < updates.size(); ++u) {
-        clipped_ += counts[u].clipped;
-        if (counts[u].not_finite > 0) remember_not_finite(silos[u], 0);
+        clipped_ += updates[u].count.clipped;
+        if (updates[u].count.not_finite > 0) remember_not_finite(silos[u], 0);
     }
     if (arrival_.gives != 0) bytes_sent_ += (setup_.parameters - aggregate.mean.size()) * sizeof(float);
 }
@@ -181,10 +179,12 @@ void ExactSum::sum_updates(const std::vector<Arrival>& arrivals, Aggregate& aggr
 // What is known only after the words: whether an update that was encoded meanwhile was finite, how much was clipped, and the exact numbers.
 void ExactSum::sum_tail(Aggregate& aggregate) {
     clock_.measure("wire", [&] {
+        std::atomic_thread_fence(std::memory_order_seq_cst);  // for those to whose slice this rank has written
         std::vector<std::uint64_t> tail{error_ ? 1U : 0U, clipped_};
         tail.insert(tail.end(), numbers_.words().begin(), numbers_.words().end());
         all_reduce_sum(communicator_, std::span<std::uint64_t>(tail));
         if (tail[0] > 0) agree_on_error(communicator_, error_);
+        std::atomic_thread_fence(std::memory_order_seq_cst);  // others may have written to this rank's slice
         aggregate.clipped = tail[1];
         std::copy(tail.begin() + 2, tail.end(), numbers_.words().begin());
         aggregate.numbers = numbers_.values();

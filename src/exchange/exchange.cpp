@@ -116,7 +116,8 @@ Buffer<float> Exchange::make_local() {
     all_reduce_max(communicator_, std::span<std::uint64_t>(most));
     if (most[0] > 1) return {};  // words of several silos are added up on their rank
     try {
-        updates_.emplace(communicator_, *nodes_, setup_.parameters);
+        updates_.emplace(communicator_, *nodes_, slices_);
+        mean_ = updates_->own_mean();
     } catch (const AgreedError& error) {
         if (config_.transport == "shared") refuse_shared(error);
         transport_ += fmt::format(", word by word, as {}", error.what());  // chunks of words need less room

@@ -183,14 +183,14 @@ private:
     }
 
     static constexpr std::size_t cached_bytes = std::size_t{16} << 20;  // words of a larger model do not stay in the caches
-    static constexpr std::size_t hidden_length = 32768;                 // words that are hidden at a time, in the second-level cache
+    static constexpr std::size_t hidden_length = 16384;                 // words that are hidden at a time, in the second-level cache
     static constexpr std::size_t piece_length = 2048;                   // words and means of a piece stay in the first-level cache
 
     // What is left of the whole is the wire's.
     void add_phases(PhaseClock& clock, Laps& whole, std::initializer_list<std::pair<const char*, PhaseTime>> phases) {
         PhaseTime wire;
         whole.add_to(wire);
-        store_.took(wire.wall);
+        store_.took(wire.wall);  // of all phases together
         for (const auto& [phase, time] : phases) {
             clock.add(phase, time);
             wire += {-time.wall, -time.cpu};

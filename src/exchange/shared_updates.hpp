@@ -1,42 +1,54 @@
-// Updates that all ranks of a machine can read: there each rank adds up its slice straight from the silos' models, and no words are stored
-// or told. For sums that hide nothing.
+// Updates that all ranks of a machine can read: there they add up slices straight from the silos' models, and no words are stored or told.
+// For sums that hide nothing.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <vector>
 
 #include "base/buffer.hpp"
 #include "base/phase_clock.hpp"
 #include "comm/mpi.hpp"
 #include "comm/nodes.hpp"
-#include "exchange/ring_sum.hpp"
+#include "comm/slices.hpp"
+#include "kernels/fixed_point.hpp"
 
 namespace silosum {
 
 class SharedUpdates {
 public:
-    /// Collective. Room for one vector of each rank; the ranks must be one node. Throws the same AgreedError on all ranks where the machine
-    /// has no room.
-    SharedUpdates(const Communicator& communicator, const Nodes& nodes, std::size_t parameters);
+    /// Collective. Room for one vector of each rank and for the mean; the ranks must be one node. Throws the same AgreedError on all ranks
+    /// where the machine has no room.
+    SharedUpdates(const Communicator& communicator, const Nodes& nodes, const Slices& slices);
 
     /// This rank's; whoever has it keeps the memory.
     [[nodiscard]] Buffer<float> own() const;
     [[nodiscard]] bool is_own(std::span<const float> local) const { return !local.empty() && local.data() == of(rank_); }
-    [[nodiscard]] std::span<const float> of_rank(int rank) const { return {of(rank), parameters_}; }
+    [[nodiscard]] const float* of_rank(int rank) const { return of(rank); }
+    /// This rank's slice of the mean.
+    [[nodiscard]] Buffer<double> own_mean() const;
+
+    /// Local; all ranks must have called it, and met, before one of them goes on to add up.
+    void begin();
+    /// mean = the sum of the updates' words * unit / weight_sum, the bits of RingSum::reduce(). bits: of a word. Ranks that are done with
+    /// their slice help others with theirs: all ranks must call it, with the same arguments, and have met again before they read the mean.
+    /// Counts are those of the coordinates that this rank read, and so is the largest magnitude of the mean, which it returns. Adds the
+    /// phases encode and decode. Local.
+    [[nodiscard]] double add_up(std::uint64_t bits, std::span<kernels::SummedUpdate> updates, const float* global, double range,
+                                double unit, double weight_sum, PhaseClock& clock);
 
 private:
+    template <class Word>
+    double add_up_words(std::span<kernels::SummedUpdate> updates, const float* global, double range, double unit, double weight_sum,
+                        PhaseClock& clock);
     [[nodiscard]] float* of(int rank) const;
+    [[nodiscard]] double* mean() const;
+    [[nodiscard]] std::uint64_t& taken_of(int rank) const;
 
     int rank_;
-    std::size_t parameters_;
-    std::shared_ptr<std::byte> memory_;
+    Slices slices_;
+    std::shared_ptr<std::byte> memory_;  // vectors by rank, the mean, and how much of each slice somebody has taken on
 };
-
-/// mean = the sum of the updates' words * unit / weight_sum for the coordinates from `first` on, the bits of RingSum::reduce(). bits: of a
-/// word. counts: by update. Adds the phases encode and decode. Returns the largest magnitude of the mean. Local.
-double mean_of_updates(std::uint64_t bits, std::span<const EncodedUpdate> updates, std::size_t first, double unit, double weight_sum,
-                       std::span<double> mean, std::span<kernels::EncodeCount> counts, PhaseClock& clock);
 
 }  // namespace silosum

@@ -2,6 +2,7 @@
 // elsewhere.
 #include "exchange/shared_updates.hpp"
 
+#include <atomic>
 #include <limits>
 
 #include <gtest/gtest.h>
@@ -162,6 +163,35 @@ TEST_F(SharedUpdatesTest, AnUpdateThatIsNotFiniteIsNamedOnAllRanks) {
         barrier(world);
         const Played played = sum.play(world, c, c.round(8), sum.room.span());
         EXPECT_EQ(played.totals.present, c.silos);
+    }
+}
+
+TEST_F(SharedUpdatesTest, RanksHelpOthersWithTheirSlices) {
+    const Nodes nodes(world);
+    for (const std::size_t d : {1, 30001, 200000}) {
+        const Slices slices(d, world.size());
+        SharedUpdates shared(world, nodes, slices);
+        Buffer<float> own = shared.own();
+        const Buffer<double> mean = shared.own_mean();
+        std::ranges::fill(own.span(), static_cast<float>(world.rank() + 1));
+        const std::vector<float> global(d, 0.0F);
+        const int all = world.size() * (world.size() + 1) / 2;
+        for (int worker = 0; worker < world.size(); ++worker) {  // the others are slow today
+            shared.begin();
+            std::ranges::fill(shared.own_mean().span(), 77.0);
+            std::atomic_thread_fence(std::memory_order_seq_cst);
+            barrier(world);
+            if (world.rank() == worker) {
+                std::vector<kernels::SummedUpdate> updates;
+                for (int rank = 0; rank < world.size(); ++rank) updates.push_back({.local = shared.of_rank(rank), .factor = 0x1p20});
+                PhaseClock clock;
+                EXPECT_EQ(shared.add_up(32, updates, global.data(), 64, 0x1p-20, 1, clock), all);
+            }
+            std::atomic_thread_fence(std::memory_order_seq_cst);
+            barrier(world);
+            for (const double value : mean) ASSERT_EQ(value, all) << d << " by rank " << worker;
+            barrier(world);
+        }
     }
 }
 

@@ -231,6 +231,67 @@ TEST_P(FixedPoint, DecodesEveryWordAsSigned) {
         EXPECT_EQ(mean[i], static_cast<double>(static_cast<std::int64_t>(words64[i])) * unit / 3);
 }
 
+// Divisors and quotients near the places where a reciprocal misleads: few bits set, all bits set, and last places in between.
+TEST_P(FixedPoint, QuotientsAreRoundedAsOneDivisionWhateverTheDivisor) {
+    const Random random(8, Purpose::split);
+    std::vector<double> divisors;
+    for (const double base : {1.0, 3.0, 7.0, 1403.0, 0x1p31 - 1, 0x1p40 + 1, 0x1p52 - 1, 0x1p53 - 1, 0x1p62}) divisors.push_back(base);
+    for (std::uint64_t i = 0; i < 200; ++i) divisors.push_back(static_cast<double>(random.word(i) >> (i % 32)) + 1);
+    std::vector<std::uint64_t> words;
+    for (std::uint64_t i = 0; i < 2000; ++i) {
+        const std::uint64_t word = std::uint64_t{random.word(1000 + 2 * i)} << 32 | random.word(1001 + 2 * i);
+        words.push_back(i % 2 == 0 ? word >> (i % 60) : (std::uint64_t{1} << (i % 53)) - i % 3);
+    }
+    std::vector<double> mean(words.size());
+    for (const double divisor : divisors) {
+        const auto exact = static_cast<std::uint64_t>(divisor);
+        for (std::size_t i = 1; i < words.size(); i += 7) words[i] = exact * (i % 1000) + (i % 5) - 2;
+        (void)decode_mean(words.size(), words.data(), 0x1p-20, divisor, mean.data());
+        for (std::size_t i = 0; i < words.size(); ++i) {
+            const double expected = static_cast<double>(static_cast<std::int64_t>(words[i])) * 0x1p-20 / divisor;
+            ASSERT_EQ(mean[i], expected) << words[i] << " / " << divisor;
+        }
+    }
+}
+
+template <class Word>
+void expect_encoded_sums(double scale) {
+    for (const std::size_t n : {0U, 1U, 7U, 128U, 129U, 1000U, 3001U}) {
+        const auto global = random_values(n + 5, 1);
+        for (std::size_t silos = 0; silos <= 9; ++silos) {
+            std::vector<std::vector<float>> locals;
+            std::vector<SummedUpdate> updates;
+            std::vector<Word> expected(n, 0);
+            std::vector<EncodeCount> counts;
+            for (std::size_t silo = 0; silo < silos; ++silo) {
+                auto values = difficult_values(n, silo, 0.5F, 0x1p20F);
+                if (silo == 3 && n > 5) values[n - 2] = std::numeric_limits<float>::infinity();
+                values.insert(values.begin(), 5, 77.0F);  // not of the piece that is added up
+                locals.push_back(values);
+            }
+            for (std::size_t silo = 0; silo < silos; ++silo) {
+                const EncodeSettings settings{0.25, scale / (1.0 + static_cast<double>(silo))};
+                updates.push_back({.local = locals[silo].data(), .factor = settings.factor, .count = {.clipped = 2}});
+                counts.push_back(encode(n, locals[silo].data() + 5, global.data() + 5, settings, Store::add, expected.data()));
+            }
+            std::vector<Word> words(n + 1, Word{9});
+            encode_sum(n, 5, updates, global.data(), 0.25, words.data());
+            for (std::size_t silo = 0; silo < silos; ++silo) {
+                EXPECT_EQ(updates[silo].count.clipped, counts[silo].clipped + 2) << silo << " of " << silos;
+                EXPECT_EQ(updates[silo].count.not_finite, counts[silo].not_finite) << silo << " of " << silos;
+            }
+            EXPECT_EQ(words[n], Word{9});
+            if (n > 5 && silos > 3) expected[n - 2] = words[n - 2];  // of a word that is not finite nothing is promised
+            for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(words[i], expected[i]) << i << " of " << n << ", " << silos << " silos";
+        }
+    }
+}
+
+TEST_P(FixedPoint, UpdatesEncodedTogetherAddUpAsOneByOne) {
+    expect_encoded_sums<std::uint32_t>(0x1p27);
+    expect_encoded_sums<std::uint64_t>(0x1p48);
+}
+
 template <class Word>
 void expect_sums() {
     const Random random(3, Purpose::partition);
