@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "base/process.hpp"
+#include "benchmark/stopwatch.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
 #include "comm/nccl.hpp"
@@ -53,13 +53,6 @@ void fill(std::span<float> values, std::size_t first, std::size_t parameters, st
     std::ranges::fill(values.subspan(n), base);
 }
 
-// Ranks set out together: after a meeting that leaves cores to others, one that spins.
-double set_out(const Communicator& communicator) {
-    barrier(communicator);
-    mpi_check(MPI_Barrier(communicator.handle()));
-    return wall_seconds();
-}
-
 void all_reduce_floats(const Communicator& communicator, const float* sent, Buffer<float>& received) {
     for (std::size_t first = 0; first < received.size(); first += communicator.largest_count()) {
         const auto n = static_cast<int>(std::min(communicator.largest_count(), received.size() - first));
@@ -88,21 +81,22 @@ public:
 class AllReduce : public Contestant {
 public:
     AllReduce(const Communicator& communicator, std::size_t parts, BenchmarkVectors& vectors, bool keeps_memory)
-        : communicator_(communicator), parts_(parts), vectors_(vectors), keeps_memory_(keeps_memory) {}
+        : communicator_(communicator), watch_(communicator), parts_(parts), vectors_(vectors), keeps_memory_(keeps_memory) {}
     [[nodiscard]] double run() override {
         std::optional<KeptMemory> kept;
         if (keeps_memory_) {
             kept.emplace();
             all_reduce_floats(communicator_, vectors_.sent.data(), vectors_.received);  // there is memory to keep afterwards
         }
-        const double start = set_out(communicator_);
+        watch_.start();
         for (std::size_t part = 0; part < parts_; ++part) all_reduce_floats(communicator_, vectors_.sent.data(), vectors_.received);
-        return wall_seconds() - start;
+        return watch_.stop();
     }
     [[nodiscard]] bool knows_its_sum() const override { return false; }
 
 private:
     const Communicator& communicator_;
+    Stopwatch watch_;
     std::size_t parts_;
     BenchmarkVectors& vectors_;
     bool keeps_memory_;
@@ -112,11 +106,11 @@ private:
 class FloatRound : public Contestant {
 public:
     FloatRound(const Communicator& communicator, std::size_t parts, BenchmarkVectors& vectors)
-        : communicator_(communicator), parts_(parts), vectors_(vectors), global_(vectors.sent.size()) {}
+        : communicator_(communicator), watch_(communicator), parts_(parts), vectors_(vectors), global_(vectors.sent.size()) {}
     [[nodiscard]] double run() override {
-        const double start = set_out(communicator_);
+        watch_.start();
         for (std::size_t part = 0; part < parts_; ++part) run_part();
-        return wall_seconds() - start;
+        return watch_.stop();
     }
     [[nodiscard]] bool knows_its_sum() const override { return false; }
 
@@ -132,6 +126,7 @@ private:
     }
 
     const Communicator& communicator_;
+    Stopwatch watch_;
     std::size_t parts_;
     BenchmarkVectors& vectors_;
     Buffer<float> global_;
@@ -141,7 +136,7 @@ private:
 class NcclAllReduce : public Contestant {
 public:
     NcclAllReduce(const Communicator& communicator, const BenchmarkSetting& setting, BenchmarkVectors& vectors)
-        : communicator_(communicator), vectors_(vectors), parameters_(setting.parameters) {
+        : communicator_(communicator), watch_(communicator), vectors_(vectors), parameters_(setting.parameters) {
         if (!setting.gpu) throw AgreedError(ExitCode::usage, "nccl-allreduce is of GPUs: give --device cuda");
         stream_ = setting.gpu;
         succeed_on_all(communicator, [&] {
@@ -156,10 +151,10 @@ public:
             fill(vectors_.sent.span(), first, parameters_, static_cast<std::uint32_t>(communicator_.rank()), 0);
             stream_->upload(std::span<const float>(vectors_.sent.span()), given_.span());
             stream_->wait();
-            const double start = set_out(communicator_);
+            watch_.start();
             nccl_->all_reduce_sum(given_.span(), sum_.span());
             nccl_->wait("NCCL's sum of float32");
-            seconds += wall_seconds() - start;
+            seconds += watch_.stop();
             if (knows_its_sum()) check_sum(first);
         }
         return seconds;
@@ -180,6 +175,7 @@ private:
     }
 
     const Communicator& communicator_;
+    Stopwatch watch_;
     BenchmarkVectors& vectors_;
     std::size_t parameters_;  // of the whole vector
     std::optional<Stream> stream_;
@@ -192,7 +188,11 @@ private:
 class ExchangedRound : public Contestant {
 public:
     ExchangedRound(const Communicator& communicator, const BenchmarkSetting& setting, BenchmarkVectors& vectors, bool is_secure)
-        : communicator_(communicator), vectors_(vectors), parameters_(setting.parameters), setup_(setup(communicator, setting)) {
+        : communicator_(communicator),
+          watch_(communicator),
+          vectors_(vectors),
+          parameters_(setting.parameters),
+          setup_(setup(communicator, setting)) {
         const ExchangeConfig config = config_of(setting, is_secure);
         if (is_secure) {
             group_ = std::make_unique<SecureGroup>(communicator, config, setup_.names, setup_.hosted);
@@ -211,6 +211,7 @@ public:
         round_.total = std::numeric_limits<std::uint64_t>::max();
         for (std::uint32_t silo = 0; silo < setting.silos; ++silo) round_.participants.push_back(silo);
         first_member_ = is_secure ? leavers_of(setting) : 0;
+        turns_ = (setup_.names.size() + static_cast<std::size_t>(communicator.size()) - 1) / static_cast<std::size_t>(communicator.size());
     }
 
     [[nodiscard]] double run() override {
@@ -235,34 +236,29 @@ private:
     // Seconds for the coordinates from `first` on.
     double run_part(std::size_t first) {
         const float base = base_of(round_.number);
-        const std::uint32_t first_silo = setup_.hosted.empty() ? 0 : setup_.hosted.front();
-        fill(given(), first, parameters_, first_silo, base);
-        put_on_gpu();
-        double start = set_out(communicator_);
         double seconds = 0;
-        exchange_->begin(round_);
-        for (const std::uint32_t silo : setup_.hosted) {
-            if (silo != first_silo) {  // virtual silos take turns in one buffer, which costs no silo of its own anything
-                stream().wait();
-                seconds += wall_seconds() - start;
-                fill(given(), first, parameters_, silo, base);
-                put_on_gpu();
-                start = wall_seconds();
-            }
-            exchange_->add(update_of(silo));
+        // Virtual silos take turns in one buffer, on all ranks at once: what they give is made while nobody's clock runs.
+        for (std::size_t turn = 0; turn < turns_; ++turn) {
+            const bool has_silo = turn < setup_.hosted.size();
+            if (has_silo || turn == 0) fill(given(), first, parameters_, has_silo ? setup_.hosted[turn] : 0, base);
+            put_on_gpu();
+            watch_.start();
+            if (turn == 0) exchange_->begin(round_);
+            if (has_silo) exchange_->add(update_of(setup_.hosted[turn]));
+            if (turn + 1 == turns_) break;
+            stream().wait();
+            seconds += watch_.stop();
         }
         const Aggregate sum = exchange_->finish(round_);
         stream().wait();
-        seconds += wall_seconds() - start;
-        barrier(communicator_);  // what is looked at must not take cores from ranks whose clock still runs
+        seconds += watch_.stop();
         check_mean(sum, first);
         const float next = base_of(round_.number + 1);
         step_to(next);
-        start = set_out(communicator_);
+        watch_.start();
         exchange_->publish(global_);
         stream().wait();
-        seconds += wall_seconds() - start;
-        barrier(communicator_);
+        seconds += watch_.stop();
         wrong_ += static_cast<std::uint64_t>(std::ranges::count_if(
             on_host(std::span<const float>(global_.values.span()), vectors_.received), [next](float value) { return value != next; }));
         ++round_.number;
@@ -363,6 +359,7 @@ private:
     }
 
     const Communicator& communicator_;
+    Stopwatch watch_;
     BenchmarkVectors& vectors_;
     std::size_t parameters_;  // of the whole vector
     ExchangeSetup setup_;     // of a part
@@ -373,6 +370,7 @@ private:
     Buffer<float> on_gpu_;  // what the silo in turn gives, where sums are made on GPUs
     Buffer<double> means_;  // copied from there
     Round round_;
+    std::size_t turns_ = 1;  // silos of the rank that has most
     std::uint32_t first_member_ = 0;
     std::map<std::string, PhaseTime> phases_;  // of all parts
     std::uint64_t wrong_ = 0;

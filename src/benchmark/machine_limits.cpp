@@ -51,22 +51,6 @@ std::string line_in(const std::filesystem::path& file) {
     return line;
 }
 
-// All caches of the highest level of this machine; each is told of by every core that shares it. 32 MiB where the system does not tell.
-double last_level_cache_bytes() {
-    std::map<std::string, std::map<std::string, double>> levels;  // bytes by level and by cores that share
-    std::error_code missing;
-    for (const auto& core : std::filesystem::directory_iterator("/sys/devices/system/cpu", missing)) {
-        for (const auto& cache : std::filesystem::directory_iterator(core.path() / "cache", missing)) {
-            const auto bytes = bytes_in(cache.path() / "size");
-            if (bytes) levels[line_in(cache.path() / "level")][line_in(cache.path() / "shared_cpu_list")] = *bytes;
-        }
-    }
-    if (levels.empty()) return 32 * mib;
-    double sum = 0;
-    for (const auto& [cores, bytes] : levels.rbegin()->second) sum += bytes;
-    return sum;
-}
-
 // On one rank a core of a machine.
 class Measurement {
 public:
@@ -183,6 +167,22 @@ MachineLimits measure(const Communicator& ranks, const std::string& cipher) {
 }
 
 }  // namespace
+
+// Each is told of by every core that shares it.
+double last_level_cache_bytes() {
+    std::map<std::string, std::map<std::string, double>> levels;  // bytes by level and by cores that share
+    std::error_code missing;
+    for (const auto& core : std::filesystem::directory_iterator("/sys/devices/system/cpu", missing)) {
+        for (const auto& cache : std::filesystem::directory_iterator(core.path() / "cache", missing)) {
+            const auto bytes = bytes_in(cache.path() / "size");
+            if (bytes) levels[line_in(cache.path() / "level")][line_in(cache.path() / "shared_cpu_list")] = *bytes;
+        }
+    }
+    if (levels.empty()) return 32 * mib;
+    double sum = 0;
+    for (const auto& [cores, bytes] : levels.rbegin()->second) sum += bytes;
+    return sum;
+}
 
 MachineLimits measure_limits(const Communicator& communicator, const std::string& cipher) {
     const Communicator machine = communicator.split_by_machine();

@@ -30,6 +30,9 @@ struct MachineLimits {
     [[nodiscard]] nlohmann::json to_json() const;
 };
 
+/// Of all caches of the highest level of this machine; 32 MiB where the system does not tell.
+[[nodiscard]] double last_level_cache_bytes();
+
 /// Collective. cipher: as of exchange.cipher. On one rank a core; the others wait.
 [[nodiscard]] MachineLimits measure_limits(const Communicator& communicator, const std::string& cipher);
 

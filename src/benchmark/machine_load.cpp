@@ -31,6 +31,11 @@ double busy_seconds() {
     return (user + nice + system + interrupts + soft_interrupts + stolen) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
+// By which two readings of it may differ though nothing was done: each of its numbers is in whole ticks.
+double rounding() {
+    return 3.0 / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
 std::size_t available_bytes() {
     std::ifstream info("/proc/meminfo");
     for (std::string line; std::getline(info, line);) {
@@ -80,7 +85,7 @@ void MachineLoad::begin() {
 double MachineLoad::share_of_others() const {
     const double own = own_seconds() - own_;
     const double wall = wall_seconds() - wall_;
-    const double busy = busy_seconds() - busy_;
+    const double busy = busy_seconds() - busy_ - rounding();
     double share = wall > 0 ? std::clamp((busy - own) / (wall * cores_), 0.0, 1.0) : 0;
     all_reduce_max(communicator_, std::span<double>(&share, 1));
     return share;

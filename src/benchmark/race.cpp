@@ -14,14 +14,12 @@ namespace silosum {
 
 namespace {
 
-constexpr std::uint64_t fewest_repetitions = 6;  // of which uncertainty_of_median() has something to say
-
 struct Runner {
     BenchmarkLine line;
     std::unique_ptr<Contestant> contestant;
-    std::vector<double> slowest;  // by repetition, equal on all ranks
-    std::vector<double> own;      // of this rank
-    std::map<std::string, std::vector<double>> phases;
+    std::vector<double> slowest;                           // by repetition, equal on all ranks
+    std::vector<double> own;                               // of this rank
+    std::vector<std::map<std::string, PhaseTime>> phases;  // by repetition, of this rank
 };
 
 class Race {
@@ -81,7 +79,7 @@ private:
         all_reduce_max(communicator_, std::span<double>(&slowest, 1));
         runner.own.push_back(own);
         runner.slowest.push_back(slowest);
-        for (const auto& [phase, time] : runner.contestant->phases()) runner.phases[phase].push_back(time.cpu);
+        runner.phases.push_back(runner.contestant->phases());
     }
 
     // The clock of the slowest rank decides for all.
@@ -107,13 +105,7 @@ private:
             for (const double of_rank : all_gather(communicator_, time)) all.push_back(of_rank);
         }
         line.p99_s = quantile(all, 0.99);
-        // Ranks need not have the same phases: one without a silo hides nothing.
-        std::map<std::string, double> medians;
-        for (const auto& [phase, times] : runner.phases) medians[phase] = quantile(times, 0.5);
-        for (const auto& text : all_gather_text(communicator_, nlohmann::json(medians).dump())) {
-            const auto of_rank = nlohmann::json::parse(text);
-            for (const auto& [phase, seconds] : of_rank.items()) line.phases[phase] += seconds.get<double>() / load_.cores();
-        }
+        line.phases = phases_of(runner);
         std::vector<std::uint64_t> wrong{runner.contestant->wrong_words()};
         all_reduce_sum(communicator_, std::span<std::uint64_t>(wrong));
         line.wrong_words = wrong[0];
@@ -128,6 +120,30 @@ private:
             line.note = fmt::format("not valid: the median is known to {:.0f} % only", 100 * uncertainty);
         }
         line.is_valid = line.note.empty();
+    }
+
+    // CPU seconds of all ranks over the cores, the median of repetitions: which rank does what may change from one to the next. Ranks need
+    // not have the same phases: one without a silo hides nothing.
+    [[nodiscard]] std::map<std::string, double> phases_of(const Runner& runner) const {
+        std::set<std::string> names;
+        for (const auto& phases : runner.phases) {
+            for (const auto& [phase, time] : phases) names.insert(phase);
+        }
+        for (const auto& text : all_gather_text(communicator_, nlohmann::json(names).dump())) {
+            names.merge(nlohmann::json::parse(text).get<std::set<std::string>>());
+        }
+        std::map<std::string, double> medians;
+        for (const auto& name : names) {
+            std::vector<std::uint64_t> nanoseconds;  // whole ones: equal on all ranks
+            for (const auto& phases : runner.phases) {
+                const auto found = phases.find(name);
+                nanoseconds.push_back(found == phases.end() ? 0 : static_cast<std::uint64_t>(std::max(0.0, 1e9 * found->second.cpu)));
+            }
+            all_reduce_sum(communicator_, std::span<std::uint64_t>(nanoseconds));
+            const std::vector<double> sums(nanoseconds.begin(), nanoseconds.end());
+            medians[name] = 1e-9 * quantile(sums, 0.5) / load_.cores();
+        }
+        return medians;
     }
 
     const Communicator& communicator_;

@@ -13,6 +13,9 @@
 
 namespace silosum {
 
+/// Repetitions of which uncertainty_of_median() has something to say.
+inline constexpr std::uint64_t fewest_repetitions = 6;
+
 struct RaceRules {
     std::uint64_t most_repetitions = 30;
     double seconds = 20;      // after which a setting gets no more repetitions than the fewest

@@ -68,10 +68,31 @@ private:
     // Of the other ranks, those on other machines: all of them where ranks of a machine do not share memory.
     [[nodiscard]] double by_messages() const { return shape_.shares_memory ? shape_.ranks - ranks_ : shape_.ranks - 1; }
 
+    // Vectors are gone through one after the other, round after round: caches that hold all of them spare the memory all of that, and
+    // caches of half their size nothing.
+    [[nodiscard]] double share_past_caches() const {
+        const double updates = 4 * coordinates_ * (shape_.reads_updates() ? members_ : std::min(members_, ranks_));
+        const double models = 4 * coordinates_ * (shape_.shares_memory ? 1 : ranks_);
+        const double words = has_several() ? ranks_ * bytes_ : 0;
+        return std::clamp(2 - 2 * shape_.cached_bytes / (updates + models + words + 8 * coordinates_ * slice_), 0.0, 1.0);
+    }
+    // Bytes that then pass memory: updates, and the model that each is held against (by ranks that read updates in place: once), words of
+    // several silos read and written for each, means written.
+    void memory() {
+        const double share = share_past_caches();
+        if (share == 0) return;
+        const double models = shape_.reads_updates() ? 1 : members_;
+        const double words = has_several() ? 2 * members_ : 0;
+        at("encode", Kind::memory) += share * (4 * coordinates_ * (members_ + models) + words * bytes_);
+        if (has_several()) at("wire", Kind::memory) += share * ranks_ * bytes_;
+        at("decode", Kind::memory) += share * 8 * coordinates_ * slice_;
+    }
+
     void encode() {
         const double word = static_cast<double>(shape_.word());
+        memory();
         if (shape_.reads_updates()) {
-            at("encode", Kind::encode_shared) += members_ * coordinates_ * 8;
+            at("encode", Kind::encode_shared) += members_ * coordinates_ * (8 + word);
             return;
         }
         at("encode", has_several() ? Kind::encode_more : Kind::encode) += members_ * coordinates_ * (8 + word * (has_several() ? 2 : 1));
@@ -187,10 +208,11 @@ const std::vector<KindRow>& kind_list() {
     static const std::vector<KindRow> rows{
         {Kind::encode, "encode", "byte", "read two models, write words, one silo a rank", true},
         {Kind::encode_more, "encode_more", "byte", "the same for several silos a rank, whose words are added up", true},
-        {Kind::encode_shared, "encode_shared", "byte", "read two models, which ranks of a machine share, and add up words", true},
+        {Kind::encode_shared, "encode_shared", "byte", "read two models, which ranks of a machine share, make words and add them up", true},
         {Kind::move, "move", "byte", "copy words to where others read them", true},
         {Kind::add_up, "add_up", "byte", "read and add the words of all ranks", true},
         {Kind::decode, "decode", "coordinate", "make a mean of a word", true},
+        {Kind::memory, "memory", "byte", "read or write in vectors that the caches do not hold", true},
         {Kind::message, "message", "message", "start and end a message, or a signal", true},
         {Kind::message_bytes, "message_bytes", "byte", "send and receive", true},
         {Kind::meeting, "meeting", "rank", "a step that all ranks must reach", true},
@@ -218,13 +240,14 @@ SecurePlan plan_of_silos(std::uint32_t silos, const SecureNeeds& needs) {
     return plan_secure_sum(roster, needs);
 }
 
-RoundShape shape_of(const BenchmarkSetting& setting, std::uint64_t ring_bits, bool is_secure, int ranks, int machines, int cores) {
+RoundShape shape_of(const BenchmarkSetting& setting, std::uint64_t ring_bits, bool is_secure, int ranks, const MachineShape& on) {
     RoundShape shape{.parameters = setting.parameters, .ring_bits = ring_bits, .silos = setting.silos, .ranks = ranks};
-    shape.machines = machines;
-    shape.cores = cores;
+    shape.machines = on.machines;
+    shape.cores = on.cores;
+    shape.cached_bytes = on.cached_bytes;
     shape.is_secure = is_secure;
     shape.chunk_kib = setting.chunk_kib;
-    shape.shares_memory = setting.transport != "messages" && ranks > machines;
+    shape.shares_memory = setting.transport != "messages" && ranks > on.machines;
     if (!is_secure) return shape;
     shape.plan = plan_of_silos(setting.silos, {.graph = setting.graph, .corrupt = 0.05, .dropouts = std::max(0.05, setting.dropouts)});
     shape.leavers = static_cast<std::uint32_t>(setting.dropouts * setting.silos);
@@ -243,6 +266,8 @@ bool is_of_silos(const std::string& phase, Kind kind) {
         case Kind::tag:
         case Kind::look:
             return true;
+        case Kind::memory:
+            return phase == "encode";
         case Kind::stream:
             return phase == "mask";
         case Kind::agreement:

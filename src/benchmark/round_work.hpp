@@ -19,10 +19,11 @@ namespace silosum {
 enum class Kind : std::size_t {
     encode,         // bytes: both models read, words written
     encode_more,    // the same where a rank hosts several silos, whose words are added up in memory
-    encode_shared,  // bytes: both models read, by ranks that add up updates where they lie
+    encode_shared,  // bytes: both models read, words made, by ranks that add up updates where they lie
     move,           // bytes of words copied to where others read them
     add_up,         // bytes of words of all ranks read and added
     decode,         // coordinates of the mean
+    memory,         // bytes of vectors read and written that the caches of the machine do not hold
     message,        // messages and signals
     message_bytes,  // bytes by messages, out and in
     meeting,        // ranks at meetings that all must reach
@@ -76,6 +77,7 @@ struct RoundShape {
     std::uint64_t chunk_kib = 2048;
     Scheme scheme = Scheme::two_level;
     bool hosts_several = false;       // some rank hosts more than one silo, though not all take part
+    double cached_bytes = 0;          // that the last-level caches of a machine hold
     std::optional<double> orphans{};  // masks of leavers that are left on the sum; without: as many as are to be expected
 
     [[nodiscard]] double ranks_a_machine() const { return static_cast<double>(ranks) / machines; }
@@ -97,9 +99,15 @@ struct RoundShape {
 
 /// The plan of a secure sum of so many silos of domains of their own: what the product would choose. UsageError where none holds.
 [[nodiscard]] SecurePlan plan_of_silos(std::uint32_t silos, const SecureNeeds& needs);
+/// The machines of a job, all alike.
+struct MachineShape {
+    int machines = 1;
+    int cores = 1;            // of a machine
+    double cached_bytes = 0;  // as in RoundShape
+};
 /// The shape of what `silosum bench` times.
-[[nodiscard]] RoundShape shape_of(const BenchmarkSetting& setting, std::uint64_t ring_bits, bool is_secure, int ranks, int machines,
-                                  int cores);
+[[nodiscard]] RoundShape shape_of(const BenchmarkSetting& setting, std::uint64_t ring_bits, bool is_secure, int ranks,
+                                  const MachineShape& on);
 
 /// By phase, under the names of the phase clock, with what no processor does under "idle": of the mean machine, all its ranks together.
 [[nodiscard]] std::map<std::string, Work> work_of(const RoundShape& shape);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "base/version.hpp"
 #include "benchmark/least_squares.hpp"
 
@@ -11,7 +12,7 @@ namespace silosum {
 
 namespace {
 
-constexpr int fit_version = 2;
+constexpr int fit_version = 3;
 
 // Seconds of a phase for a rate of 1, kind by kind.
 Work shares_of(const Work& work, const std::string& phase, const RoundShape& shape) {
@@ -55,6 +56,7 @@ ScaleModel ScaleModel::fit(const std::vector<MeasuredRound>& rounds) {
     std::vector<std::vector<double>> rows;
     std::vector<double> wanted;
     ScaleModel model;
+    model.cached_bytes_ = rounds.front().shape.cached_bytes;
     for (const MeasuredRound& round : rounds) {
         std::map<std::string, double> seconds = round.phases;
         double busy = 0;
@@ -140,6 +142,10 @@ std::string ScaleModel::problem_with(const RoundShape& shape) const {
                     "{} machines: the fit was made on one, and knows no link between machines; say what it is, as in --link 12.5G,2us",
                     shape.machines);
             }
+            if (row.kind == Kind::memory) {
+                return fmt::format("the fit has measured vectors only that stay in the caches, of {}; make one with larger --sizes",
+                                   size_text(cached_bytes_));
+            }
             return fmt::format("the fit has not measured {} ({}), which the phase {} of this round needs; make one on more ranks", row.name,
                                row.help, phase);
         }
@@ -189,8 +195,8 @@ ScaleModel ScaleModel::with_link(const Link& link) const {
 }
 
 nlohmann::json ScaleModel::to_json() const {
-    nlohmann::json json{{"format", "silosum-fit"}, {"version", fit_version}, {"program", version},       {"spread", spread_},
-                        {"doubling", doubling_},   {"ranges", ranges_},      {"covariance", covariance_}};
+    nlohmann::json json{{"format", "silosum-fit"}, {"version", fit_version}, {"program", version},        {"spread", spread_},
+                        {"doubling", doubling_},   {"ranges", ranges_},      {"covariance", covariance_}, {"cached_bytes", cached_bytes_}};
     for (const auto& row : kind_list()) {
         const Interval seconds = rate(row.kind);
         json["rates"].push_back({{"name", row.name},
@@ -224,6 +230,7 @@ ScaleModel ScaleModel::from_json(const nlohmann::json& json) {
         require<DataError>(is_square, "its covariance is not of {} rates", kinds);
         model.spread_ = json.at("spread").get<double>();
         model.doubling_ = json.at("doubling").get<double>();
+        model.cached_bytes_ = json.at("cached_bytes").get<double>();
         model.ranges_ = json.at("ranges").get<Ranges>();
     } catch (const nlohmann::json::exception& error) {
         throw DataError(fmt::format("it is no fit: {}", error.what()));

@@ -75,6 +75,8 @@ public:
     void set_doubling(double error) { doubling_ = error; }
     [[nodiscard]] double doubling() const { return doubling_; }
     [[nodiscard]] const Ranges& ranges() const { return ranges_; }
+    /// Of the machines that were measured: what RoundShape wants to know.
+    [[nodiscard]] double cached_bytes() const { return cached_bytes_; }
 
     [[nodiscard]] nlohmann::json to_json() const;
     /// DataError where it is none.
@@ -88,6 +90,7 @@ private:
     std::vector<std::vector<double>> covariance_ = std::vector<std::vector<double>>(kinds, std::vector<double>(kinds, 0));
     double spread_ = 0;
     double doubling_ = 0;
+    double cached_bytes_ = 0;
     Ranges ranges_;
 };
 

@@ -244,7 +244,8 @@ private:
         const double a_rank = shape_.cores_in_use() / shape_.ranks_a_machine() / static_cast<double>(steps);
         const double of_silos = seconds("mask", Kind::stream) + (streams ? seconds("encode") + seconds("tag") : 0);
         const double half = seconds("wire", Kind::message) / 2;
-        const double made = half + seconds("wire", Kind::message_bytes) + seconds("wire", Kind::move) + seconds("mask", Kind::move);
+        const double made = half + seconds("wire", Kind::message_bytes) + seconds("wire", Kind::move) + seconds("wire", Kind::memory) +
+                            seconds("mask", Kind::move);
         const double taken = half + seconds("wire", Kind::add_up) + (is_in_pipeline("decode") ? seconds("decode") : 0);
         std::vector<double> make_s = shares_of_ranks();
         for (double& share : make_s) share = a_rank * (share * of_silos + made);

@@ -218,7 +218,7 @@ private:
         part.parameters = part.part_size();
         const bool is_secure = !line.graph.empty();
         const int cores = std::max(1, static_cast<int>(limits_->cores) / nodes_);
-        const RoundShape shape = shape_of(part, line.ring_bits, is_secure, world_.size(), nodes_, cores);
+        const RoundShape shape = shape_of(part, line.ring_bits, is_secure, world_.size(), {.machines = nodes_, .cores = cores});
         return shares_of_limits(line.phases, shape, *limits_, static_cast<double>(line.setting.parts()));
     }
 
@@ -368,8 +368,8 @@ int bench(const Communicator& world, const Command& command, bool chose_exchange
                              .most_repetitions = command.rules.most_repetitions};
     std::optional<Sweep> sweep;
     succeed_on_first(world, [&] {
-        for (const auto& file : {command.json, command.csv, command.fit}) {
-            if (!file.empty()) check_output(file, {});
+        for (const auto& [flag, file] : {std::pair("--json", command.json), {"--csv", command.csv}, {"--fit", command.fit}}) {
+            if (!file.empty()) check_output(flag, file, {});
         }
         require(command.fit.empty() || (command.device == "cpu" && command.part.empty() && command.ranks_per_node == 0),
                 "--fit times whole vectors on the CPU, and nodes as they are: leave out --device, --part and --ranks-per-node");

@@ -58,7 +58,7 @@ int run_export(const std::vector<std::string>& arguments) {
     }
     const FormatRow& row = format_named(format);
     require(out.ends_with(".safetensors"), "--out {}: must end with .safetensors for --format {}", out, format);
-    check_output(out, {{"--model", model_file}});
+    check_output("--out", out, {{"--model", model_file}});
     const Model model = load_model(model_file);
     row.write(out, model.description, model.parameters);
     fmt::print("{} parameters in {} tensors written to {}\n", model.parameters.values.size(), model.parameters.layout.tensors.size(), out);

@@ -22,34 +22,36 @@ std::string format_of(const std::filesystem::path& file) {
     }
 }
 
-// Predictions, safetensors, reports and benchmark lines begin like this; an empty file is nobody's.
+// Predictions, safetensors, reports, benchmark lines and fits begin like this; an empty file is nobody's.
 bool is_output(const std::filesystem::path& file) {
     std::array<char, 64> start{};
     std::ifstream stream(file, std::ios::binary);
     stream.read(start.data(), start.size());
     const std::string_view text(start.data(), static_cast<std::size_t>(stream.gcount()));
     return text.empty() || text.starts_with("row,prediction") || text.starts_with("<!DOCTYPE html>\n<!-- silosum-report ") ||
-           text.starts_with("{\n \"format\": \"silosum-bench\"") || text.starts_with("exchange,ring_bits,bytes,") ||
-           (text.size() > 9 && text.substr(8, 2) == "{\"") || format_of(file) == "silosum-predictions";
+           text.starts_with("{\n \"format\": \"silosum-bench\"") || text.starts_with("{\n \"format\": \"silosum-fit\"") ||
+           text.starts_with("exchange,ring_bits,bytes,") || (text.size() > 9 && text.substr(8, 2) == "{\"") ||
+           format_of(file) == "silosum-predictions";
 }
 
 }  // namespace
 
-void check_output(const std::filesystem::path& out, const std::vector<std::pair<std::string, std::filesystem::path>>& inputs) {
+void check_output(const std::string& flag, const std::filesystem::path& out,
+                  const std::vector<std::pair<std::string, std::filesystem::path>>& inputs) {
     std::error_code ignored;  // what is not there is not the same
-    for (const auto& [flag, input] : inputs) {
-        require(!std::filesystem::equivalent(out, input, ignored), "--out {} is the file that {} names: choose another", out.string(),
-                flag);
+    for (const auto& [of_input, input] : inputs) {
+        require(!std::filesystem::equivalent(out, input, ignored), "{} {} is the file that {} names: choose another", flag, out.string(),
+                of_input);
     }
     const auto folder = std::filesystem::absolute(out).parent_path();
-    require(std::filesystem::is_directory(folder, ignored), "cannot write {}: there is no folder {}; make it first", out.string(),
+    require(std::filesystem::is_directory(folder, ignored), "{} {}: there is no folder {}; make it first", flag, out.string(),
             folder.string());
     if (!std::filesystem::exists(out, ignored)) return;
-    require(std::filesystem::is_regular_file(out, ignored), "--out {} is no file: it would be replaced by one; choose another",
+    require(std::filesystem::is_regular_file(out, ignored), "{} {} is no file: it would be replaced by one; choose another", flag,
             out.string());
     const std::string format = format_of(out);
     const std::string what = format == "silosum-shard" ? "a shard" : format == "silosum-model" ? "a model" : "something else";
-    require(is_output(out), "--out {} is there and holds {}: choose another, or remove it first", out.string(), what);
+    require(is_output(out), "{} {} is there and holds {}: choose another, or remove it first", flag, out.string(), what);
 }
 
 }  // namespace silosum

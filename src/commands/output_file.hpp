@@ -8,8 +8,9 @@
 
 namespace silosum {
 
-/// Throws UsageError where `out` is one of the files that the verb reads (flag and path), is a folder or a device, or holds anything
-/// but what an earlier call has written.
-void check_output(const std::filesystem::path& out, const std::vector<std::pair<std::string, std::filesystem::path>>& inputs);
+/// flag: that names `out`. Throws UsageError where it is one of the files that the verb reads (flag and path), is a folder or a device, or
+/// holds anything but what an earlier call has written.
+void check_output(const std::string& flag, const std::filesystem::path& out,
+                  const std::vector<std::pair<std::string, std::filesystem::path>>& inputs);
 
 }  // namespace silosum

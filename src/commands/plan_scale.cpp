@@ -232,6 +232,7 @@ int plan_scale(const std::vector<std::string>& arguments, bool hosts_several) {
     if (!command.link.empty()) model = model.with_link(read_link(command.link));
     RoundShape shape = command.shape(given.contains("secure"), given.contains("tags"));
     shape.hosts_several = hosts_several;
+    shape.cached_bytes = model.cached_bytes();
     const std::string problem = model.problem_with(shape);
     require(problem.empty(), "{}", problem);
     print_shape(shape);

@@ -166,7 +166,7 @@ int run_predict(const std::vector<std::string>& arguments) {
     const std::string extension = std::filesystem::path(out).extension().string();
     require(out == "-" || extension == ".csv" || extension == ".h5", "--out {}: must end with .csv or .h5, or be -", out);
     require(threads >= 1 && threads <= 1024, "--threads must be from 1 to 1024, got {}", threads);
-    if (out != "-") check_output(out, {{"--model", model_file}, {"--data", data}});
+    if (out != "-") check_output("--out", out, {{"--model", model_file}, {"--data", data}});
     LoadedModel model(model_file, threads);
     const Shard shard = read_shard_for(model, data);
     Predictions made = predict(model, shard, split_of(shard, split));

@@ -71,7 +71,7 @@ void check_distinct(const std::vector<std::filesystem::path>& paths) {
 
 void check_page(const std::string& out) {
     require(out.ends_with(".html"), "--out {}: must end with .html", out);
-    check_output(out, {});
+    check_output("--out", out, {});
 }
 
 void draw_runs(const std::vector<std::string>& runs, std::string out) {

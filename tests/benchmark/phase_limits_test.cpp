@@ -121,9 +121,9 @@ TEST(PhaseLimits, TwiceTheMachinesDoTwiceTheSilosInTheSameTime) {
     MachineLimits of_two = limits;
     of_two.machines = 2;
     of_two.cores = 4;
-    const auto of_one = least_seconds(shape_of(setting, 32, true, 4, 1, 2), limits);
-    EXPECT_EQ(least_seconds(shape_of(twice, 32, true, 8, 2, 2), of_two).at("encode"), of_one.at("encode"));
-    EXPECT_EQ(least_seconds(shape_of(twice, 32, true, 8, 2, 2), limits).at("encode"), 2 * of_one.at("encode"))
+    const auto of_one = least_seconds(shape_of(setting, 32, true, 4, {.machines = 1, .cores = 2}), limits);
+    EXPECT_EQ(least_seconds(shape_of(twice, 32, true, 8, {.machines = 2, .cores = 2}), of_two).at("encode"), of_one.at("encode"));
+    EXPECT_EQ(least_seconds(shape_of(twice, 32, true, 8, {.machines = 2, .cores = 2}), limits).at("encode"), 2 * of_one.at("encode"))
         << "two nodes that share one machine";
 }
 

@@ -31,11 +31,11 @@ inline double planted_seconds(Kind kind) {
     }
 }
 
-/// On one machine of two cores.
+/// On one machine of two cores, whose caches hold the small vectors and not the large ones.
 inline RoundShape planted_shape(int ranks, std::uint32_t silos, std::size_t parameters, bool is_secure, double dropouts = 0,
                                 const char* transport = "auto") {
     const BenchmarkSetting setting{.parameters = parameters, .silos = silos, .graph = "auto", .dropouts = dropouts, .transport = transport};
-    return shape_of(setting, 32, is_secure, ranks, 1, 2);
+    return shape_of(setting, 32, is_secure, ranks, {.machines = 1, .cores = 2, .cached_bytes = 4e6});
 }
 
 inline std::vector<MeasuredRound> rounds_on(const std::vector<int>& rank_counts) {

@@ -88,6 +88,37 @@ TEST(ScaleModel, UnevenSilosCostWhatTheBusiestRankDoes) {
                 0.1 * model.predict(uneven).total.value);
 }
 
+TEST(ScaleModel, OnlyVectorsThatCachesDoNotHoldPassMemory) {
+    const auto passed = [](const RoundShape& shape) {
+        double bytes = 0;
+        for (const auto& [phase, work] : work_of(shape)) bytes += work[static_cast<std::size_t>(Kind::memory)];
+        return bytes;
+    };
+    for (const bool is_secure : {false, true}) {
+        for (const std::uint32_t silos : {4U, 12U}) {
+            RoundShape shape = planted_shape(4, silos, 1 << 20, is_secure);
+            shape.cached_bytes = 1e9;
+            EXPECT_EQ(passed(shape), 0);
+            double more = 0;
+            for (const double cached : {5e7, 4e7, 3e7, 2e7, 1e7, 0.0}) {
+                shape.cached_bytes = cached;
+                EXPECT_GE(passed(shape), more);
+                more = passed(shape);
+            }
+            EXPECT_GE(more, (silos + 1 + 2) * 4.0 * (1 << 20));  // each update, the model and a mean in double
+        }
+    }
+}
+
+TEST(ScaleModel, AFitOfSmallVectorsRefusesLargeOnes) {
+    auto rounds = rounds_on({1, 2, 4});
+    std::erase_if(rounds, [](const MeasuredRound& round) { return round.shape.parameters > 10000; });
+    const auto model = ScaleModel::fit(rounds);
+    EXPECT_EQ(model.problem_with(planted_shape(4, 4, 10000, false)), "");
+    EXPECT_EQ(model.problem_with(planted_shape(4, 4, 1 << 24, false)),
+              "the fit has measured vectors only that stay in the caches, of 3.8 MiB; make one with larger --sizes");
+}
+
 TEST(ScaleModel, ALinkThatWasNotMeasuredMustBeGiven) {
     const auto model = ScaleModel::fit(rounds_on({1, 2, 4, 8}));
     RoundShape shape = planted_shape(8, 8, 1 << 20, false);

@@ -8,7 +8,7 @@ import harness
 
 # Rates of a machine that does not exist, so that nothing here depends on the time of day. Order and names are those of docs/formats.md.
 KINDS = (
-    "encode", "encode_more", "encode_shared", "move", "add_up", "decode", "message", "message_bytes", "meeting", "stream", "tag", "look", "hash",
+    "encode", "encode_more", "encode_shared", "move", "add_up", "decode", "memory", "message", "message_bytes", "meeting", "stream", "tag", "look", "hash",
     "agreement", "signature", "product", "pause", "link_bytes", "link_hop",
 )
 SECONDS = {"message": 1e-6, "meeting": 1e-6, "agreement": 5e-5, "signature": 5e-5, "product": 2e-9, "pause": 1e-6}
@@ -16,7 +16,7 @@ SECONDS = {"message": 1e-6, "meeting": 1e-6, "agreement": 5e-5, "signature": 5e-
 
 def a_fit():
     return {
-        "format": "silosum-fit", "version": 2, "spread": 0.05, "doubling": 0.1,
+        "format": "silosum-fit", "version": 3, "cached_bytes": 3e7, "spread": 0.05, "doubling": 0.1,
         "covariance": [[0.0] * len(KINDS) for _ in KINDS],
         "ranges": {"ranks": [1, 8], "silos": [1, 64], "parameters": [65536, 8388608], "machines": [1, 1]},
         "rates": [{"name": kind, "seconds": SECONDS.get(kind, 2e-10), "measured": not kind.startswith("link")} for kind in KINDS],
@@ -37,7 +37,7 @@ class Scale(harness.EndToEnd):
         result = harness.run(["bench", "--fit", file, "--sizes", "256K", "--repetitions", "1", "--disturbed"], ranks=2)
         self.assertEqual(result.code, 0, str(result))
         fit = json.loads(file.read_text())
-        self.assertEqual((fit["format"], fit["version"]), ("silosum-fit", 2))
+        self.assertEqual((fit["format"], fit["version"]), ("silosum-fit", 3))
         self.assertEqual([rate["name"] for rate in fit["rates"]], list(KINDS))
         for rate in fit["rates"]:
             self.assertLessEqual(rate["low"], rate["seconds"])
@@ -91,10 +91,10 @@ class Scale(harness.EndToEnd):
             self.assertEqual(result.code, 2, str(result))
             self.assertIn(text, result.err)
         self.assertIn("goes with --fit", harness.run(["plan", harness.PENGUINS, "--silos", "9"]).err)
-        self.fit.write_text(json.dumps(a_fit() | {"version": 1}))
+        self.fit.write_text(json.dumps(a_fit() | {"version": 2}))
         result = self.plan("--ranks", "4")
         self.assertEqual(result.code, 3, str(result))
-        self.assertIn("version 1, this program reads 2", result.err)
+        self.assertIn("version 2, this program reads 3", result.err)
 
 
 if __name__ == "__main__":
