@@ -77,7 +77,7 @@ private:
         return std::clamp(2 - 2 * shape_.cached_bytes / (updates + models + words + 8 * coordinates_ * slice_), 0.0, 1.0);
     }
     // Bytes that then pass memory: updates, and the model that each is held against (by ranks that read updates in place: once), words of
-    // several silos read and written for each, means written.
+    // several silos read and written for each, means written, models that come by messages read and written.
     void memory() {
         const double share = share_past_caches();
         if (share == 0) return;
@@ -86,6 +86,7 @@ private:
         at("encode", Kind::memory) += share * (4 * coordinates_ * (members_ + models) + words * bytes_);
         if (has_several()) at("wire", Kind::memory) += share * ranks_ * bytes_;
         at("decode", Kind::memory) += share * 8 * coordinates_ * slice_;
+        if (!shape_.shares_memory) at("publish", Kind::memory) += share * 8 * coordinates_ * ranks_ * share_of_others();
     }
 
     void encode() {
