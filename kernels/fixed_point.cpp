@@ -108,9 +108,11 @@ HWY_NOINLINE EncodeCount count_outside(std::size_t n, const float* local, const 
     return {.clipped = beyond, .not_finite = padded - finite};
 }
 
+/// Also behind the end of an array, as who encodes one piece is likely to go on with the next: such an address is asked for, never read.
 HWY_INLINE void fetch(const float* values) {
-    constexpr std::size_t line = 64 / sizeof(float);
-    for (std::size_t i = 0; i < encode_piece; i += line) hwy::Prefetch(values + i);
+    constexpr std::size_t line = 64;
+    const auto first = reinterpret_cast<std::uintptr_t>(values) + encode_ahead * sizeof(float);
+    for (std::size_t at = 0; at < encode_piece * sizeof(float); at += line) hwy::Prefetch(reinterpret_cast<const char*>(first + at));
 }
 
 template <Store store, class Word>
@@ -118,8 +120,8 @@ HWY_INLINE EncodeCount encode_pieces(std::size_t n, const float* local, const fl
     EncodeCount count;
     for (std::size_t i = 0; i < n; i += encode_piece) {
         const std::size_t piece = std::min(encode_piece, n - i);
-        fetch(local + i + encode_ahead);  // also behind the end: who encodes one piece is likely to go on with the next
-        fetch(global + i + encode_ahead);
+        fetch(local + i);
+        fetch(global + i);
         if (encode_words<store>(piece, local + i, global + i, settings, words + i)) continue;
         const EncodeCount outside = count_outside(piece, local + i, global + i, settings.range);
         count.clipped += outside.clipped;
@@ -186,8 +188,8 @@ template <Store store, std::size_t group, class Word>
 HWY_INLINE void encode_group(std::size_t n, std::size_t at, SummedUpdate* updates, const float* global, double range, Word* words) {
     for (std::size_t i = 0; i < n; i += encode_piece) {
         const std::size_t piece = std::min(encode_piece, n - i);
-        for (std::size_t u = 0; u < group; ++u) fetch(updates[u].local + at + i + encode_ahead);
-        fetch(global + at + i + encode_ahead);
+        for (std::size_t u = 0; u < group; ++u) fetch(updates[u].local + at + i);
+        fetch(global + at + i);
         if (add_encodings<store>(piece, updates, at + i, global + at + i, range, words + i, std::make_index_sequence<group>())) continue;
         for (std::size_t u = 0; u < group; ++u) {
             const EncodeCount outside = count_outside(piece, updates[u].local + at + i, global + at + i, range);
@@ -281,6 +283,7 @@ HWY_INLINE double decode_mean_of(std::size_t n, const Word* words, double unit, 
         }
     };
     in_steps<double_lanes>(n, body, words, mean);
+    if constexpr (streaming) hwy::FlushStream();  // other ranks may read it
     return hn::GetLane(hn::MaxOfLanes(d, largest));
 }
 

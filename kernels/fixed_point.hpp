@@ -45,7 +45,8 @@ void encode_sum(std::size_t n, std::size_t at, std::span<SummedUpdate> updates, 
 void encode_sum(std::size_t n, std::size_t at, std::span<SummedUpdate> updates, const float* global, double range, std::uint64_t* words);
 
 /// mean[i] = signed value of words[i] * unit / divisor, in double; returns the largest magnitude among them, 0 for n = 0.
-/// The division is one, not a product with the reciprocal: that would round twice.
+/// The quotient is rounded once, as by one division: a product with the reciprocal would be rounded twice. unit / divisor must be far from
+/// the ends of double's range.
 [[nodiscard]] double decode_mean(std::size_t n, const std::uint32_t* words, double unit, double divisor, double* mean);
 [[nodiscard]] double decode_mean(std::size_t n, const std::uint64_t* words, double unit, double divisor, double* mean);
 

@@ -22,7 +22,8 @@ struct PhaseTime {
 };
 
 /// Times phases of one thread that follow each other closely. The clock of the CPU costs most of a microsecond, so it is asked only about
-/// laps in which the thread may have stood still: the CPU time of a brief one is its wall time.
+/// laps in which the thread may have stood still for long: the CPU time of a brief one is its wall time, where others had the core for some
+/// of it too.
 class Laps {
 public:
     Laps() : wall_(wall_seconds()), cpu_(cpu_seconds()) {}
@@ -42,7 +43,7 @@ public:
     }
 
 private:
-    static constexpr double brief = 1e-4;  // seconds; schedulers take a core away for longer
+    static constexpr double brief = 1e-4;  // seconds; schedulers that take a core away do so for longer
     double wall_;
     double cpu_;  // CPU time at wall_, as far as it is known
 };

@@ -51,7 +51,7 @@ struct BenchmarkVectors {
 class Contestant {
 public:
     virtual ~Contestant() = default;
-    /// Collective. One sum of the whole vector; seconds on this rank, without making what is given.
+    /// Collective. One sum of the whole vector; seconds, without making what is given.
     [[nodiscard]] virtual double run() = 0;
     /// Coordinates of all results so far that are not what they must be, on this rank. Where none can be told: nothing.
     [[nodiscard]] virtual std::uint64_t wrong_words() const { return 0; }

@@ -31,7 +31,7 @@ double busy_seconds() {
     return (user + nice + system + interrupts + soft_interrupts + stolen) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-// By which two readings of it may differ though nothing was done: each of its numbers is in whole ticks.
+// By which two readings of it may well differ though nothing was done: of six numbers each is cut to whole ticks.
 double rounding() {
     return 3.0 / static_cast<double>(sysconf(_SC_CLK_TCK));
 }

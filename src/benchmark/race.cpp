@@ -18,7 +18,7 @@ struct Runner {
     BenchmarkLine line;
     std::unique_ptr<Contestant> contestant;
     std::vector<double> slowest;                           // by repetition, equal on all ranks
-    std::vector<double> own;                               // of this rank
+    std::vector<double> own;                               // of this machine
     std::vector<std::map<std::string, PhaseTime>> phases;  // by repetition, of this rank
 };
 
@@ -82,7 +82,7 @@ private:
         runner.phases.push_back(runner.contestant->phases());
     }
 
-    // The clock of the slowest rank decides for all.
+    // The clock that is furthest decides for all.
     [[nodiscard]] bool is_enough(double seconds) const {
         all_reduce_max(communicator_, std::span<double>(&seconds, 1));
         return seconds >= rules_.seconds || std::ranges::all_of(runners_, [&](const Runner& runner) {

@@ -31,7 +31,7 @@ struct BenchmarkLine {
     BenchmarkSetting setting;
     std::string graph{};
     std::uint64_t repetitions = 0;
-    // Seconds of the slowest rank: the fastest and the middle repetition; the 99th percentile is over all ranks and repetitions.
+    // Seconds of the slowest machine: the fastest and the middle repetition; the 99th percentile is over all machines and repetitions.
     double least_s = 0;
     double median_s = 0;
     double p99_s = 0;

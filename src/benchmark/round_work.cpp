@@ -260,7 +260,7 @@ std::map<std::string, Work> work_of(const RoundShape& shape) {
     return Counter(shape).all();
 }
 
-bool is_of_silos(const std::string& phase, Kind kind) {
+bool is_of_silos(const std::string& phase, Kind kind, const RoundShape& shape) {
     switch (kind) {
         case Kind::encode:
         case Kind::encode_more:
@@ -268,7 +268,7 @@ bool is_of_silos(const std::string& phase, Kind kind) {
         case Kind::look:
             return true;
         case Kind::memory:
-            return phase == "encode";
+            return phase == "encode" && !shape.reads_updates();
         case Kind::stream:
             return phase == "mask";
         case Kind::agreement:

@@ -113,7 +113,7 @@ struct MachineShape {
 [[nodiscard]] std::map<std::string, Work> work_of(const RoundShape& shape);
 
 /// Whether the work is done by a rank for each of its silos, so that the rank with most silos has most of it.
-[[nodiscard]] bool is_of_silos(const std::string& phase, Kind kind);
+[[nodiscard]] bool is_of_silos(const std::string& phase, Kind kind, const RoundShape& shape);
 
 /// Bytes that a rank holds at most, by what they are for. Without MPI, the program and training.
 [[nodiscard]] std::map<std::string, double> memory_of(const RoundShape& shape);

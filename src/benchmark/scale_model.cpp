@@ -22,7 +22,7 @@ Work shares_of(const Work& work, const std::string& phase, const RoundShape& sha
     Work shares{};
     for (const auto& row : kind_list()) {
         const auto kind = static_cast<std::size_t>(row.kind);
-        const double most = is_of_silos(phase, row.kind) ? uneven : 1;
+        const double most = is_of_silos(phase, row.kind, shape) ? uneven : 1;
         shares[kind] = work[kind] * (row.is_shared ? most / shape.cores_in_use() : 1);
     }
     return shares;

@@ -231,7 +231,7 @@ private:
     [[nodiscard]] double stage(const std::string& phase) const {
         const double even = seconds(phase);
         double of_silos = 0;
-        for (const auto& row : kind_list()) of_silos += is_of_silos(phase, row.kind) ? seconds(phase, row.kind) : 0;
+        for (const auto& row : kind_list()) of_silos += is_of_silos(phase, row.kind, shape_) ? seconds(phase, row.kind) : 0;
         if (of_silos == 0) return even;
         const auto shares = shares_of_ranks();
         const double most = even + of_silos * (*std::ranges::max_element(shares) - 1);  // of the rank with most silos, times ranks

@@ -48,7 +48,7 @@ public:
     void take(std::size_t first, std::size_t last, std::size_t all, std::byte* memory) const {
         if (first == last) return;
         take_huge_pages(first, last, memory);
-        check(::posix_fallocate(file_, static_cast<off_t>(first), static_cast<off_t>(last - first)), all);
+        check(allocate(first, last - first), all);
     }
     void open(const std::string& name, std::size_t bytes) {
         file_ = ::shm_open(name.c_str(), O_RDWR, 0);
@@ -74,10 +74,16 @@ private:
 #if defined(__linux__)
         constexpr int collapse = 25;  // MADV_COLLAPSE, which older headers lack
         for (std::size_t at = (first + huge_page - 1) / huge_page * huge_page; at + huge_page <= last; at += huge_page) {
-            if (::posix_fallocate(file_, static_cast<off_t>(at), 1) != 0) return;
+            if (allocate(at, 1) != 0) return;
             if (::madvise(memory + at, huge_page, collapse) != 0 && errno != EAGAIN) return;
         }
 #endif
+    }
+    /// 0, or an error number. Again where a signal came.
+    [[nodiscard]] int allocate(std::size_t first, std::size_t bytes) const {
+        int code = EINTR;
+        while (code == EINTR) code = ::posix_fallocate(file_, static_cast<off_t>(first), static_cast<off_t>(bytes));
+        return code;
     }
     static void check(int code, std::size_t bytes) {
         require<RuntimeError>(code == 0, "cannot share {} of memory (/dev/shm): {}", size_text(static_cast<double>(bytes)),

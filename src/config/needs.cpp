@@ -126,8 +126,11 @@ Needs needs_of(const RunConfig& config, const Census& census, const std::vector<
     if (config.evaluation.compare_local) host.add("comparison with silos alone", 3 * model_bytes);
     if (!stays_on_gpus) host.add("exchange", exchange_bytes(config, parameters, hosted, ranks));
     const bool in_place = reads_updates(config, hosted, ranks, stays_on_gpus);
-    if (in_place)
-        host.add("updates of other ranks, shared", model_bytes / static_cast<std::size_t>(ranks) * static_cast<std::size_t>(ranks - 1));
+    if (in_place) {  // at most: who is done helps others
+        const std::size_t own = Slices(parameters, ranks).largest();
+        host.add("updates of other ranks, shared", model_bytes * static_cast<std::size_t>(ranks - 1));
+        host.add("means of other ranks, shared", (parameters - own) * sizeof(double));
+    }
 
     if (on_gpus) {
         Memory& gpu = needs.gpu;

@@ -13,6 +13,7 @@ void ExactSum::begin(const Round& round) {
     arrival_ = {};
     added_ = 0;
     clipped_ = 0;
+    not_finite_ = nobody;
     largest_mean_ = 0;
 }
 
@@ -171,7 +172,7 @@ void ExactSum::sum_updates(const std::vector<Arrival>& arrivals, Aggregate& aggr
                                      static_cast<double>(aggregate.weight_sum), clock_);
     for (std::size_t u = 0; u < updates.size(); ++u) {
         clipped_ += updates[u].count.clipped;
-        if (updates[u].count.not_finite > 0) remember_not_finite(silos[u], 0);
+        if (updates[u].count.not_finite > 0) not_finite_ = std::min<std::uint64_t>(not_finite_, silos[u]);
     }
     if (arrival_.gives != 0) bytes_sent_ += (setup_.parameters - aggregate.mean.size()) * sizeof(float);
 }
@@ -180,10 +181,16 @@ void ExactSum::sum_updates(const std::vector<Arrival>& arrivals, Aggregate& aggr
 void ExactSum::sum_tail(Aggregate& aggregate) {
     clock_.measure("wire", [&] {
         std::atomic_thread_fence(std::memory_order_seq_cst);  // for those to whose slice this rank has written
-        std::vector<std::uint64_t> tail{error_ ? 1U : 0U, clipped_};
+        std::vector<std::uint64_t> tail{error_ || not_finite_ != nobody ? 1U : 0U, clipped_};
         tail.insert(tail.end(), numbers_.words().begin(), numbers_.words().end());
         all_reduce_sum(communicator_, std::span<std::uint64_t>(tail));
-        if (tail[0] > 0) agree_on_error(communicator_, error_);
+        if (tail[0] > 0) {
+            // Which rank has seen an update that is not finite, and whether it has seen all of them, depends on who helped whom.
+            std::vector<std::uint64_t> lowest{~not_finite_};
+            all_reduce_max(communicator_, std::span<std::uint64_t>(lowest));
+            if (~lowest[0] != nobody) throw AgreedError(ExitCode::runtime, divergence(static_cast<std::uint32_t>(~lowest[0]), 0));
+            agree_on_error(communicator_, error_);
+        }
         std::atomic_thread_fence(std::memory_order_seq_cst);  // others may have written to this rank's slice
         aggregate.clipped = tail[1];
         std::copy(tail.begin() + 2, tail.end(), numbers_.words().begin());

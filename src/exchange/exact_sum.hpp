@@ -33,6 +33,8 @@ private:
         std::uint64_t is_shared = 0;   // whether all can read its update
     };
 
+    static constexpr std::uint64_t nobody = ~std::uint64_t{0};
+
     void encode(const Waiting& update);
     void remember_not_finite(std::uint32_t silo, std::uint64_t coordinates);
     void remember(const Error& error);
@@ -45,6 +47,7 @@ private:
     Arrival arrival_;
     std::size_t added_ = 0;  // updates of hosted silos
     std::uint64_t clipped_ = 0;
+    std::uint64_t not_finite_ = nobody;  // the first silo of whose update this rank has read that it is not, where it lies
     double largest_mean_ = 0;
 };
 

@@ -73,10 +73,13 @@ public:
     [[nodiscard]] Parameters make_model(Layout layout);
     /// Memory for the models that this rank's silo gives, which all ranks of one machine read to add them up; empty where they do not read
     /// them: under masks, on several machines, with several silos on a rank or ranks to a silo. An update in it must not change from add()
-    /// until finish() returns or throws an AgreedError. Collective, once.
+    /// until finish() returns or throws an AgreedError. The mean lies there too: aggregates of rounds before lose theirs. Collective, once.
     [[nodiscard]] Buffer<float> make_local();
-    /// Lets go of that memory, which goes when nobody has it any more. Local.
-    void forget_local() { updates_.reset(); }
+    /// Lets go of that memory, which goes when nobody has it any more; the exchange is of no use then. Local.
+    void forget_local() {
+        mean_ = {};
+        updates_.reset();
+    }
     /// Collective. `fill` puts values into memory of the host, on rank 0 alone; afterwards every rank has them as the model. Throws the
     /// same AgreedError on all ranks where it fails.
     void publish_first(Parameters& global, const std::function<void(std::span<float> values)>& fill);
@@ -127,8 +130,8 @@ public:
     [[nodiscard]] const std::string& transport() const { return transport_; }
     /// Seconds since begin(): encode, wait (for ranks that still train), wire, decode, publish; under masks also hash, keys, mask, unmask.
     [[nodiscard]] const PhaseClock& clock() const { return clock_; }
-    /// Bytes of words, or updates that are read in place, and model that others have from this rank since begin(), by messages or in shared
-    /// memory.
+    /// Bytes of words, or updates that are read in place (as if each rank read for its own slice), and model that others have from this
+    /// rank since begin(), by messages or in shared memory.
     [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_; }
 
 protected:

@@ -31,10 +31,10 @@ public:
 
     /// Local; all ranks must have called it, and met, before one of them goes on to add up.
     void begin();
-    /// mean = the sum of the updates' words * unit / weight_sum, the bits of RingSum::reduce(). bits: of a word. Ranks that are done with
-    /// their slice help others with theirs: all ranks must call it, with the same arguments, and have met again before they read the mean.
-    /// Counts are those of the coordinates that this rank read, and so is the largest magnitude of the mean, which it returns. Adds the
-    /// phases encode and decode. Local.
+    /// Slices of the mean = the sum of the updates' words * unit / weight_sum, the bits of RingSum::reduce(). bits: of a word. Ranks that
+    /// are done with their slice help others with theirs: all ranks must call it, with the same arguments, and have met again, with a fence
+    /// before and after, before they read the mean. Counts are those of the coordinates that this rank read, and so is the largest
+    /// magnitude of the mean, which it returns. Adds the phases encode and decode. Local.
     [[nodiscard]] double add_up(std::uint64_t bits, std::span<kernels::SummedUpdate> updates, const float* global, double range,
                                 double unit, double weight_sum, PhaseClock& clock);
 
@@ -42,13 +42,14 @@ private:
     template <class Word>
     double add_up_words(std::span<kernels::SummedUpdate> updates, const float* global, double range, double unit, double weight_sum,
                         PhaseClock& clock);
+    [[nodiscard]] std::uint64_t& taken_of(int rank) const;  // coordinates of its slice that somebody has taken on
+    [[nodiscard]] double* mean_of(int rank) const;          // its slice
     [[nodiscard]] float* of(int rank) const;
-    [[nodiscard]] double* mean() const;
-    [[nodiscard]] std::uint64_t& taken_of(int rank) const;
 
     int rank_;
     Slices slices_;
-    std::shared_ptr<std::byte> memory_;  // vectors by rank, the mean, and how much of each slice somebody has taken on
+    std::size_t each_ = 0;               // bytes of a rank, which it takes near its core
+    std::shared_ptr<std::byte> memory_;  // of all ranks: these three
 };
 
 }  // namespace silosum

@@ -3,7 +3,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <numeric>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -61,6 +66,38 @@ TEST_P(NodesOf, MemoryOfManyPagesIsZeroAndBeginsAtAHugeOne) {
         EXPECT_EQ(memory.get()[bytes - 1], std::byte{2});
         barrier(world);
     }
+}
+
+// Whether the system gives them is its affair: it is asked for one.
+bool has_huge_pages_for_the_asking() {
+    const std::string name = "/silosum-test-" + std::to_string(::getpid());
+    const int file = ::shm_open(name.c_str(), O_RDWR | O_CREAT, 0600);
+    ::shm_unlink(name.c_str());
+    void* const room = ::mmap(nullptr, 2 * huge_page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    std::byte* const begin = static_cast<std::byte*>(room) + (huge_page - reinterpret_cast<std::uintptr_t>(room) % huge_page) % huge_page;
+    const bool is_there = ::ftruncate(file, huge_page) == 0 && ::posix_fallocate(file, 0, 1) == 0 &&
+                          ::mmap(begin, huge_page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) == begin;
+    const bool has = is_there && ::madvise(begin, huge_page, 25) == 0;  // MADV_COLLAPSE
+    ::munmap(room, 2 * huge_page);
+    ::close(file);
+    return has;
+}
+
+std::size_t shared_huge_bytes() {
+    std::ifstream smaps("/proc/self/smaps_rollup");
+    for (std::string line; std::getline(smaps, line);) {
+        if (line.starts_with("ShmemPmdMapped:")) return std::stoull(line.substr(15)) * 1024;
+    }
+    return 0;
+}
+
+TEST_P(NodesOf, MemoryIsTakenInHugePagesWhereTheSystemHasThem) {
+    if (!has_huge_pages_for_the_asking()) GTEST_SKIP() << "no huge pages in shared memory here";
+    const std::size_t before = shared_huge_bytes();
+    const auto memory = shared_memory(world, nodes, 8 * huge_page + 5);
+    for (std::size_t at = 0; at < 8 * huge_page; at += 4096) memory.get()[at] = std::byte{1};
+    EXPECT_GE(shared_huge_bytes() - before, 8 * huge_page);
+    barrier(world);
 }
 
 TEST_P(NodesOf, SlicesReachEveryNode) {

@@ -44,6 +44,8 @@ class Scale(harness.EndToEnd):
             self.assertLessEqual(rate["seconds"], rate["high"])
         self.assertEqual({line["ranks"] for line in fit["lines"]}, {1, 2})
         self.assertTrue(all(line["wrong_words"] == 0 for line in fit["lines"]))
+        again = harness.run(["bench", "--fit", file, "--sizes", "256K", "--repetitions", "1", "--disturbed"])
+        self.assertEqual(again.code, 0, f"a fit may be made anew: {again}")
 
     def test_a_plan_says_how_far_it_is_from_what_was_measured(self):
         near = self.plan("--ranks", "4")

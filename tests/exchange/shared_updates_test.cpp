@@ -166,6 +166,34 @@ TEST_F(SharedUpdatesTest, AnUpdateThatIsNotFiniteIsNamedOnAllRanks) {
     }
 }
 
+TEST_F(SharedUpdatesTest, EveryCoordinateIsAddedUpOnceWhoeverTakesIt) {
+    const std::size_t d = 700001;
+    SharedUpdates shared(world, Nodes(world), Slices(d, world.size()));
+    Buffer<float> own = shared.own();
+    const Buffer<double> mean = shared.own_mean();
+    for (std::size_t i = 0; i < d; ++i) own[i] = i % 5 == 0 ? 99.0F : static_cast<float>(i % 7);  // 99 is beyond the range
+    const std::vector<float> global(d, 0.0F);
+    for (int round = 0; round < 20; ++round) {
+        shared.begin();
+        std::ranges::fill(shared.own_mean().span(), 77.0);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        barrier(world);
+        std::vector<kernels::SummedUpdate> updates;
+        for (int rank = 0; rank < world.size(); ++rank) updates.push_back({.local = shared.of_rank(rank), .factor = 0x1p20});
+        PhaseClock clock;
+        (void)shared.add_up(32, updates, global.data(), 16, 0x1p-20, world.size(), clock);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        std::uint64_t clipped = 0;
+        for (const auto& update : updates) clipped += update.count.clipped;
+        all_reduce_sum(world, std::span(&clipped, 1));
+        EXPECT_EQ(clipped, (d + 4) / 5 * static_cast<std::size_t>(world.size())) << round;
+        const std::size_t begin = Slices(d, world.size()).begin(world.rank());
+        for (std::size_t i = 0; i < mean.size(); ++i)
+            ASSERT_EQ(mean[i], (begin + i) % 5 == 0 ? 16.0 : static_cast<double>((begin + i) % 7)) << i;
+        barrier(world);
+    }
+}
+
 TEST_F(SharedUpdatesTest, RanksHelpOthersWithTheirSlices) {
     const Nodes nodes(world);
     for (const std::size_t d : {1, 30001, 200000}) {
