@@ -225,6 +225,7 @@ public:
     }
     [[nodiscard]] std::uint64_t wrong_words() const override { return wrong_; }
     [[nodiscard]] std::size_t given_bytes() const override { return local_.size() * sizeof(float); }
+    [[nodiscard]] std::string transport() const override { return exchange_->transport(); }
     [[nodiscard]] const std::map<std::string, PhaseTime>& phases() const override { return phases_; }
     [[nodiscard]] std::string graph() const override {
         if (!group_) return "";

@@ -56,6 +56,8 @@ public:
     /// Coordinates of all results so far that are not what they must be, on this rank. Where none can be told: nothing.
     [[nodiscard]] virtual std::uint64_t wrong_words() const { return 0; }
     [[nodiscard]] virtual bool knows_its_sum() const { return true; }
+    /// How words and the model travel, for people; empty for what does not choose.
+    [[nodiscard]] virtual std::string transport() const { return ""; }
     /// What it has of its own of the vectors that are given, and should not count for it.
     [[nodiscard]] virtual std::size_t given_bytes() const { return 0; }
     /// Of the last sum, by phase. Empty where it has none.

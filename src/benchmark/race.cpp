@@ -111,6 +111,7 @@ private:
         line.wrong_words = wrong[0];
         line.knows_its_sum = runner.contestant->knows_its_sum();
         line.graph = runner.contestant->graph();
+        line.transport = runner.contestant->transport();
         const double uncertainty = uncertainty_of_median(runner.slowest);
         if (others > rules_.disturbed) {
             line.note = fmt::format("not valid: others took {:.0f} % of the cores", 100 * others);
@@ -169,6 +170,7 @@ nlohmann::json BenchmarkLine::to_json(int ranks) const {
     if (setting.ranks_per_node > 0) json["ranks_per_node"] = setting.ranks_per_node;
     if (ring_bits != 0) json["ring_bits"] = ring_bits;
     if (!graph.empty()) json.update({{"graph", graph}, {"cipher", setting.cipher}, {"integrity", setting.integrity}});
+    if (!transport.empty()) json["transport"] = transport;
     if (!note.empty()) json["note"] = note;
     if (repetitions == 0) return json;
     json.update({{"repetitions", repetitions},

@@ -30,6 +30,7 @@ struct BenchmarkLine {
     std::uint64_t ring_bits = 0;  // 0: it has none
     BenchmarkSetting setting;
     std::string graph{};
+    std::string transport{};  // how its words and model travelled; empty for what does not choose
     std::uint64_t repetitions = 0;
     // Seconds of the slowest machine: the fastest and the middle repetition; the 99th percentile is over all machines and repetitions.
     double least_s = 0;

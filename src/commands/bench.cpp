@@ -62,8 +62,10 @@ std::size_t parameters_of(const std::string& option, const std::string& text) {
     const char last = text.empty() ? '\0' : text.back();
     const auto power = suffixes.find(last);
     const bool has_suffix = last == 'p' || power != std::string::npos;
-    const auto number =
-        number_in<std::uint64_t>(option, has_suffix ? text.substr(0, text.size() - 1) : text, 1, static_cast<double>(1ULL << 42));
+    const std::string digits = has_suffix ? text.substr(0, text.size() - 1) : text;
+    require(digits.find_first_not_of("0123456789") == std::string::npos,
+            "{}: \"{}\" must be bytes of float32, as in 64M (K, M, G), or parameters, as in 25000000p", option, text);
+    const auto number = number_in<std::uint64_t>(option, digits, 1, static_cast<double>(1ULL << 42));
     if (last == 'p') return number;
     const std::uint64_t bytes = power == std::string::npos ? number : number << (10 * (power + 1));
     require(bytes >= sizeof(float), "{}: {} bytes hold no float32", option, bytes);
@@ -88,6 +90,10 @@ void print_head() {
                "wrong");
 }
 
+void print_transport(const BenchmarkLine& line) {
+    if (!line.transport.empty()) fmt::print("                by {}\n", line.transport);
+}
+
 void print_line(const BenchmarkLine& line, int ranks, bool with_phases) {
     const bool is_ours = line.ring_bits != 0;
     fmt::print("{:<16}{:>4}{:>10}{:>12}{:>7}  {:<15}{:>6}", line.exchange, is_ours ? std::to_string(line.ring_bits) : "",
@@ -100,6 +106,8 @@ void print_line(const BenchmarkLine& line, int ranks, bool with_phases) {
                    line.knows_its_sum ? std::to_string(line.wrong_words) : "-");
     }
     fmt::print("{}{}\n", line.note.empty() ? "" : "  ", line.note);
+    const bool had_no_choice = line.transport.find(", as ") != std::string::npos;
+    if (with_phases || had_no_choice) print_transport(line);
     if (!with_phases || line.phases.empty()) return;
     std::string text;
     for (const auto& [phase, seconds] : line.phases) text += fmt::format("  {} {:.3f}", phase, 1e3 * seconds);

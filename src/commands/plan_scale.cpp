@@ -76,8 +76,8 @@ struct Command {
             "link", po::value(&link), "between machines, bytes a second and latency, such as 12.5G,2us; needed where the fit has none")(
             "secure", "a sum under masks")("ring", po::value(&ring)->default_value(32), "bits of a word, 32 or 64")(
             "graph", po::value(&graph)->default_value("auto"), "who masks with whom: auto, complete, harary")(
-            "corrupt", po::value(&corrupt)->default_value(0.05), "share of silos that may work together")(
-            "dropouts", po::value(&dropouts)->default_value(0.05), "share of silos that may leave, for which the graph is planned")(
+            "corrupt", po::value(&corrupt)->default_value(0.05, "0.05"), "share of silos that may work together")(
+            "dropouts", po::value(&dropouts)->default_value(0.05, "0.05"), "share of silos that may leave, for which the graph is planned")(
             "leave", po::value(&leave)->default_value(0), "share of silos that do leave before they enter")(
             "tags", "exchange.integrity = tags")("transport", po::value(&transport)->default_value("auto"), "auto or messages")(
             "chunk-kib", po::value(&chunk_kib)->default_value(2048), "as exchange.chunk_kib")(

@@ -102,6 +102,7 @@ class Bench(harness.EndToEnd):
         self.assertEqual([line["bytes"] for line in lines[::7]], [4096, 16384, 65536, 4004])
         for line in lines:
             self.assertEqual(line.get("wrong_words", 0), 0)
+            self.assertEqual(line.get("transport", "").split(",")[0], "shared memory" if "ring_bits" in line else "")
             self.assertAlmostEqual(line["bus_bandwidth"], line["algorithm_bandwidth"] * 2 * 3 / 4)
         with open(f"{self.folder}/bench.csv", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -164,8 +165,8 @@ class Bench(harness.EndToEnd):
     def test_wrong_options_are_told_before_anything_is_timed(self):
         for options, text in (
             (["--sizes", "1M", "--part", "16"], "at most 8191 can be told apart"),
-            (["--part", "x"], '--part: "x" must be a number'),
-            (["--sizes", "5Q"], '--sizes: "5Q" must be a number'),
+            (["--part", "x"], '--part: "x" must be bytes of float32'),
+            (["--sizes", "5Q"], '--sizes: "5Q" must be bytes of float32, as in 64M'),
             (["--sizes", "4M:1M:x2"], "ends below where it begins"),
             (["--sizes", "1M:4M"], "FROM:TO:xFACTOR"),
             (["--exchange", "exakt"], '"exakt"; did you mean "exact"?'),
