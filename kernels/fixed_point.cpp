@@ -70,29 +70,51 @@ HWY_INLINE void store_words(D d, V v, Word* words) {
     }
 }
 
-/// Returns whether all coordinates lie in the range.
-template <Store store>
-HWY_INLINE bool encode_words(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, std::uint32_t* words) {
-    const Scaling scaled(settings);
-    auto inside = hn::Eq(scaled.range, scaled.range);
-    const auto body = [&inside, scaled](const float* y, const float* x, std::uint32_t* z) HWY_ATTR {
-        const auto integers = rounded_low(scaled(difference(y, x), inside));
-        store_words<store>(HalfWords(), hn::TruncateTo(HalfWords(), integers), z);
-    };
-    in_steps<double_lanes>(n, body, local, global, words);
-    return hn::AllTrue(Doubles(), inside);
+/// The integer that a word is, nearest even, in 64 bits of which a narrower word takes the lowest.
+template <class Word>
+HWY_INLINE hn::Vec<Words64> integer_of(DoubleVector z) {
+    if constexpr (sizeof(Word) == 4) return rounded_low(z);
+    return rounded(z);
 }
-template <Store store>
-HWY_INLINE bool encode_words(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, std::uint64_t* words) {
-    const Scaling scaled(settings);
-    auto inside = hn::Eq(scaled.range, scaled.range);
-    const auto body = [&inside, scaled](const float* y, const float* x, std::uint64_t* z)
-                          HWY_ATTR { store_words<store>(Words64(), rounded(scaled(difference(y, x), inside)), z); };
-    in_steps<double_lanes>(n, body, local, global, words);
+HWY_INLINE hn::Vec<HalfWords> narrowed(hn::Vec<Words64> integers, const std::uint32_t*) {
+    return hn::TruncateTo(HalfWords(), integers);
+}
+HWY_INLINE hn::Vec<Words64> narrowed(hn::Vec<Words64> integers, const std::uint64_t*) {
+    return integers;
+}
+HWY_INLINE HalfWords lanes_of(const std::uint32_t*) {
+    return {};
+}
+HWY_INLINE Words64 lanes_of(const std::uint64_t*) {
+    return {};
+}
+
+template <class V>
+HWY_INLINE V added(V v) {
+    return v;
+}
+template <class V, class... Rest>
+HWY_INLINE V added(V v, Rest... rest) {
+    return hn::Add(v, added(rest...));
+}
+
+/// The encodings of local[at + i] - global[i] of some updates, added up in registers. Returns whether all coordinates of all of them lie in
+/// the range.
+template <Store store, class Word, std::size_t... u>
+HWY_INLINE bool add_encodings(std::size_t n, const SummedUpdate* updates, std::size_t at, const float* global, double range, Word* words,
+                              std::index_sequence<u...>) {
+    const Scaling scalings[] = {Scaling({.range = range, .factor = updates[u].factor})...};
+    auto inside = hn::Eq(scalings[0].range, scalings[0].range);
+    const auto body = [&inside, &scalings](const float* x, Word* z, const auto*... y) HWY_ATTR {
+        const auto from = load_doubles(x);
+        const auto sum = added(integer_of<Word>(scalings[u](hn::Sub(load_doubles(y), from), inside))...);
+        store_words<store>(lanes_of(z), narrowed(sum, z), z);
+    };
+    in_steps<double_lanes>(n, body, global, words, (updates[u].local + at)...);
     return hn::AllTrue(Doubles(), inside);
 }
 
-/// Counts what encode_words found to be outside; rare.
+/// Counts what add_encodings found to be outside; rare.
 HWY_NOINLINE EncodeCount count_outside(std::size_t n, const float* local, const float* global, double range) {
     const Doubles d;
     std::size_t beyond = 0;
@@ -115,75 +137,6 @@ HWY_INLINE void fetch(const float* values) {
     for (std::size_t at = 0; at < encode_piece * sizeof(float); at += line) hwy::Prefetch(reinterpret_cast<const char*>(first + at));
 }
 
-template <Store store, class Word>
-HWY_INLINE EncodeCount encode_pieces(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Word* words) {
-    EncodeCount count;
-    for (std::size_t i = 0; i < n; i += encode_piece) {
-        const std::size_t piece = std::min(encode_piece, n - i);
-        fetch(local + i);
-        fetch(global + i);
-        if (encode_words<store>(piece, local + i, global + i, settings, words + i)) continue;
-        const EncodeCount outside = count_outside(piece, local + i, global + i, settings.range);
-        count.clipped += outside.clipped;
-        count.not_finite += outside.not_finite;
-    }
-    if constexpr (store == Store::stream) hwy::FlushStream();
-    return count;
-}
-
-template <class Word>
-HWY_INLINE EncodeCount encode_to(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
-                                 Word* words) {
-    const bool aligned = reinterpret_cast<std::uintptr_t>(words) % (double_lanes * sizeof(Word)) == 0;
-    if (store == Store::add) return encode_pieces<Store::add>(n, local, global, settings, words);
-    if (store == Store::stream && aligned) return encode_pieces<Store::stream>(n, local, global, settings, words);
-    return encode_pieces<Store::write>(n, local, global, settings, words);
-}
-
-EncodeCount encode32(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
-                     std::uint32_t* words) {
-    return encode_to(n, local, global, settings, store, words);
-}
-EncodeCount encode64(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
-                     std::uint64_t* words) {
-    return encode_to(n, local, global, settings, store, words);
-}
-
-/// The integer that a word is, nearest even, in 64 bits of which a narrower word takes the lowest.
-template <class Word>
-HWY_INLINE hn::Vec<Words64> integer_of(DoubleVector z) {
-    if constexpr (sizeof(Word) == 4) return rounded_low(z);
-    return rounded(z);
-}
-HWY_INLINE hn::Vec<HalfWords> narrowed(hn::Vec<Words64> integers, const std::uint32_t*) {
-    return hn::TruncateTo(HalfWords(), integers);
-}
-HWY_INLINE hn::Vec<Words64> narrowed(hn::Vec<Words64> integers, const std::uint64_t*) {
-    return integers;
-}
-HWY_INLINE HalfWords lanes_of(const std::uint32_t*) {
-    return {};
-}
-HWY_INLINE Words64 lanes_of(const std::uint64_t*) {
-    return {};
-}
-
-/// The encodings of some updates, added up in registers. Returns whether all coordinates of all of them lie in the range.
-template <Store store, class Word, std::size_t... u>
-HWY_INLINE bool add_encodings(std::size_t n, const SummedUpdate* updates, std::size_t at, const float* global, double range, Word* words,
-                              std::index_sequence<u...>) {
-    const Scaling scalings[] = {Scaling({.range = range, .factor = updates[u].factor})...};
-    auto inside = hn::Eq(scalings[0].range, scalings[0].range);
-    const auto body = [&inside, &scalings](const float* x, Word* z, const auto*... y) HWY_ATTR {
-        const auto from = load_doubles(x);
-        auto sum = hn::Zero(Words64());
-        ((sum = hn::Add(sum, integer_of<Word>(scalings[u](hn::Sub(load_doubles(y), from), inside)))), ...);
-        store_words<store>(lanes_of(z), narrowed(sum, z), z);
-    };
-    in_steps<double_lanes>(n, body, global, words, (updates[u].local + at)...);
-    return hn::AllTrue(Doubles(), inside);
-}
-
 template <Store store, std::size_t group, class Word>
 HWY_INLINE void encode_group(std::size_t n, std::size_t at, SummedUpdate* updates, const float* global, double range, Word* words) {
     for (std::size_t i = 0; i < n; i += encode_piece) {
@@ -197,6 +150,31 @@ HWY_INLINE void encode_group(std::size_t n, std::size_t at, SummedUpdate* update
             updates[u].count.not_finite += outside.not_finite;
         }
     }
+    if constexpr (store == Store::stream) hwy::FlushStream();
+}
+
+template <class Word>
+HWY_INLINE EncodeCount encode_to(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
+                                 Word* words) {
+    SummedUpdate update{.local = local, .factor = settings.factor};
+    const bool aligned = reinterpret_cast<std::uintptr_t>(words) % (double_lanes * sizeof(Word)) == 0;
+    if (store == Store::add) {
+        encode_group<Store::add, 1>(n, 0, &update, global, settings.range, words);
+    } else if (store == Store::stream && aligned) {
+        encode_group<Store::stream, 1>(n, 0, &update, global, settings.range, words);
+    } else {
+        encode_group<Store::write, 1>(n, 0, &update, global, settings.range, words);
+    }
+    return update.count;
+}
+
+EncodeCount encode32(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
+                     std::uint32_t* words) {
+    return encode_to(n, local, global, settings, store, words);
+}
+EncodeCount encode64(std::size_t n, const float* local, const float* global, const EncodeSettings& settings, Store store,
+                     std::uint64_t* words) {
+    return encode_to(n, local, global, settings, store, words);
 }
 
 template <Store store, class Word>
