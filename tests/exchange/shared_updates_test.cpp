@@ -160,6 +160,9 @@ TEST_F(SharedUpdatesTest, AnUpdateThatIsNotFiniteIsNamedOnAllRanks) {
         }
         EXPECT_NE(text.find(fmt::format("silo \"s{}\", round 7: its training diverged", broken)), std::string::npos) << text << range;
         for (const auto& other : all_gather_text(world, text)) EXPECT_EQ(other, text);
+        if (world.size() > 1 && std::string(range) == "from_previous") {
+            EXPECT_TRUE(text.starts_with("silo ")) << text << ": not who has read it";
+        }
         barrier(world);
         const Played played = sum.play(world, c, c.round(8), sum.room.span());
         EXPECT_EQ(played.totals.present, c.silos);
