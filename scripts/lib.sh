@@ -8,6 +8,8 @@ cores=$(nproc)
 build_packages=(cmake ninja-build g++ ccache openmpi-bin libopenmpi-dev libhdf5-dev libboost-program-options-dev libboost-context-dev libfmt-dev
     nlohmann-json3-dev libssl-dev libsodium-dev pkg-config zlib1g-dev libhwy-dev libgtest-dev libgmock-dev
     python3)
+# Hashes of secure sums side by side; there is none for other processors.
+if [[ $(uname -m) == x86_64 ]]; then build_packages+=(libipsec-mb-dev); fi
 test_packages=(python3-numpy python3-h5py python3-venv clang-format-14 clang-tidy-14 clang-14 libclang-rt-14-dev shellcheck git)
 slurm_packages=(slurm-wlm slurm-client munge)
 # Opens the reports in the tests. Ubuntu has it only as a snap, which does not start in every container: that test is skipped there.

@@ -68,6 +68,10 @@ for preset in "${presets[@]}"; do
             run_tests fuzz --label-regex fuzz
             ;;
         *)
+            # Where the library was installed above, the build must not do without it unseen.
+            if [[ ${SILOSUM_INSTALL:-yes} != no && $(uname -m) == x86_64 ]]; then
+                (cd "$root" && cmake --preset "$preset" -DSILOSUM_IPSEC_MB=ON > /dev/null) || fail "preset $preset cannot be configured with ipsec-mb"
+            fi
             build "$preset"
             if [[ $quick == yes ]]; then run_tests "$preset" --label-regex 'unit|mpi|cuda_emulated'; else run_tests "$preset"; fi
             ;;

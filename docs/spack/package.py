@@ -35,7 +35,7 @@ class Silosum(CMakePackage):
     generator("ninja")
 
     def cmake_args(self):
-        return [self.define_from_variant("SILOSUM_TESTS", "tests"), self.define("SILOSUM_WERROR", False)]
+        return [self.define_from_variant("SILOSUM_TESTS", "tests"), self.define("SILOSUM_WERROR", False), self.define("SILOSUM_IPSEC_MB", "OFF")]
 
     @run_after("install")
     @on_package_attributes(run_tests=True)

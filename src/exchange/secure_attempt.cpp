@@ -53,7 +53,7 @@ crypto::Secret<32> tag_key_of(const SecureGroup& group, const SumTerms& terms, s
     return group.identity_of(silo).tag_key(context_of(terms), salt);
 }
 
-// Not that of no words, which would be half of the key.
+// Not that of no words, which would be what all tags under the key are hidden with.
 WordsTag::Value tag_of_nothing(const SecureGroup& group, const SumTerms& terms, std::uint32_t silo) {
     WordsTag tag(tag_key_of(group, terms, silo));
     constexpr std::array<std::byte, 1> nothing{};

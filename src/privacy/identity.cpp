@@ -98,7 +98,7 @@ Identity Identity::in_folder(const std::filesystem::path& folder, const std::str
 
 crypto::Secret<32> Identity::tag_key(const crypto::Bytes32& context, const crypto::Bytes32& settings) const {
     MessageWriter info;
-    info.label("silosum/v1/words").field(context);
+    info.label("silosum/v2/words").field(context);
     crypto::Secret<32> key;
     crypto::derive_key(settings, keys.seed.view(), info.bytes(), key.span());
     return key;

@@ -9,8 +9,6 @@
 #include <utility>
 
 #include <fcntl.h>
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,7 +25,7 @@ namespace {
 constexpr const char* remedy = "put it back as it was, or make a new key (silosum keygen) and give its entry to the others";
 
 std::string first_line(const crypto::Bytes32& public_key) {
-    return "silosum-ledger 1 " + crypto::hex(public_key);
+    return "silosum-ledger 2 " + crypto::hex(public_key);
 }
 
 std::string reason() {
@@ -57,46 +55,6 @@ crypto::Bytes32 SumContext::hash() const {
     MessageWriter writer;
     writer.label("silosum/v1/context").field(model_hash).label(purpose);
     return crypto::sha256({writer.bytes()});
-}
-
-struct WordsTag::State {
-    EVP_MAC* mac = EVP_MAC_fetch(nullptr, "POLY1305", nullptr);
-    EVP_MAC_CTX* context = EVP_MAC_CTX_new(mac);
-    crypto::Secret<32> key;
-    State() = default;
-    ~State() {
-        EVP_MAC_CTX_free(context);
-        EVP_MAC_free(mac);
-    }
-    State(const State&) = delete;
-    State& operator=(const State&) = delete;
-};
-
-WordsTag::WordsTag(const crypto::Secret<32>& key) : state_(std::make_unique<State>()) {
-    state_->key = key.copy();
-    restart();
-}
-WordsTag::~WordsTag() = default;
-WordsTag::WordsTag(WordsTag&&) noexcept = default;
-WordsTag& WordsTag::operator=(WordsTag&&) noexcept = default;
-
-void WordsTag::add(std::span<const std::byte> bytes) {
-    require<RuntimeError>(EVP_MAC_update(state_->context, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()) == 1,
-                          "OpenSSL's Poly1305 failed");
-}
-
-void WordsTag::restart() {
-    const auto key = state_->key.view();
-    require<RuntimeError>(state_->context != nullptr && EVP_MAC_init(state_->context, key.data(), key.size(), nullptr) == 1,
-                          "OpenSSL offers no Poly1305");
-}
-
-WordsTag::Value WordsTag::value() {
-    Value value{};
-    std::size_t size = 0;
-    require<RuntimeError>(EVP_MAC_final(state_->context, value.data(), &size, value.size()) == 1 && size == value.size(),
-                          "OpenSSL's Poly1305 failed");
-    return value;
 }
 
 void Ledger::make_file(const std::filesystem::path& file, const crypto::Bytes32& public_key) {
@@ -165,6 +123,11 @@ void Ledger::read(const std::filesystem::path& file, const crypto::Bytes32& publ
         if (line.empty() && number > 1 && number == lines.size()) break;  // behind the last end of a line
         const std::size_t space = line.rfind(' ');
         const bool is_right = space != std::string::npos && line.substr(space + 1) == sum_of(line.substr(0, space), last_sum_);
+        require<DataError>(
+            number > 1 || !is_right || !line.starts_with("silosum-ledger 1 "),
+            "the ledger {} is of an older silosum, which named models and tagged updates in other ways, so that no further sum "
+            "is safe with its key: make a new one (silosum keygen) and give its entry to the others",
+            file.string());
         require<DataError>(number > 1 || !is_right || line.substr(0, space) == first_line(public_key),
                            "the ledger {} is of another key: {}", file.string(), remedy);
         require<DataError>(

@@ -6,13 +6,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "privacy/bulk_hash.hpp"
 #include "privacy/crypto.hpp"
 
 namespace silosum {
@@ -36,25 +36,8 @@ struct Recollection {
     std::vector<bool> members;  // of the sum for which it released shares, by number in the roster; empty where it did not
 };
 
-/// The tag of what a silo gives to a sum: equal words, equal tags. Poly1305 (RFC 8439) under a key that never leaves the silo; tags
-/// neither.
-class WordsTag {
-public:
-    using Value = std::array<std::uint8_t, 16>;
-    explicit WordsTag(const crypto::Secret<32>& key);
-    ~WordsTag();
-    WordsTag(WordsTag&&) noexcept;
-    WordsTag& operator=(WordsTag&&) noexcept;
-    void add(std::span<const std::byte> bytes);
-    /// Ends it. Call once, until restart().
-    [[nodiscard]] Value value();
-    /// Another tag under the same key.
-    void restart();
-
-private:
-    struct State;
-    std::unique_ptr<State> state_;
-};
+/// The tag of what a silo gives to a sum, under a key that never leaves the silo; tags neither.
+using WordsTag = crypto::Gmac;
 
 class Ledger {
 public:

@@ -1,16 +1,18 @@
 // The hash of the global model that a silo was given, which its masks are bound to: SHA-256 over a tree of leaves of 1 MiB, with the number
-// of parameters and the layout.
+// of parameters and the layout. The hash of a leaf is one of the hashes of its pieces of 32 KiB, which many hashes at once are made of.
 #pragma once
 
 #include <span>
 #include <string>
 #include <vector>
 
+#include "privacy/bulk_hash.hpp"
 #include "privacy/crypto.hpp"
 
 namespace silosum {
 
 inline constexpr std::size_t hash_leaf_floats = std::size_t{1} << 18;
+inline constexpr std::size_t hash_piece_bytes = crypto::most_piece_bytes;
 
 [[nodiscard]] std::size_t hash_leaves(std::size_t floats);
 /// Of the leaves [begin, end).

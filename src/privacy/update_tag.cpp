@@ -8,7 +8,7 @@ namespace {
 
 crypto::Secret<32> key_of_blocks(const crypto::Secret<32>& key) {
     crypto::Secret<32> derived;
-    crypto::derive_key({}, key.view(), crypto::view("silosum/v1/blocks"), derived.span());
+    crypto::derive_key({}, key.view(), crypto::view("silosum/v2/blocks"), derived.span());
     return derived;
 }
 

@@ -62,6 +62,14 @@ TEST(SecurePlan, IsRefusedWhereNothingProtects) {
     EXPECT_THAT(refusal(roster_of(20), {.graph = "harary", .dropouts = 0.45}), testing::HasSubstr("no sparse graph"));
 }
 
+// By Python's hashlib: SHA-256 of "silosum/v2/model", 0, the number of parameters in 8 bytes, the SHA-256 of the layout, and of each leaf
+// the SHA-256 of "silosum/v2/leaf", 0 and the SHA-256 of each of its pieces.
+TEST(ModelHash, IsATreeOfPiecesOfLeaves) {
+    std::vector<float> model(hash_leaf_floats + 3);
+    for (std::size_t i = 0; i < model.size(); ++i) model[i] = static_cast<float>(i % 97) - 48;
+    EXPECT_EQ(crypto::hex(hash_of_model(model, "a 3")), "8179913c4ff0c50204f2dbadd3a7595bb37f5a125087705744164a0a508f9091");
+}
+
 TEST(ModelHash, TellsEveryChange) {
     std::vector<float> model(hash_leaf_floats + 3, 1.0F);
     const auto hash = hash_of_model(model, "a 3");

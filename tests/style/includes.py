@@ -37,6 +37,7 @@ WRAPPED_IN = [
     (re.compile(r"^boost/program_options"), {"base", "commands"}),
     (re.compile(r"^openssl/"), {"base", "kernels", "privacy"}),
     (re.compile(r"^sodium"), {"privacy"}),
+    (re.compile(r"^intel-ipsec-mb"), {"privacy"}),
     (re.compile(r"^hwy/"), {"kernels"}),
     (re.compile(r"^(dnnl|oneapi/)"), {"kernels"}),
     (re.compile(r"^cuda"), {"device"}),
