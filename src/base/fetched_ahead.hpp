@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -22,5 +23,32 @@ void in_pieces_fetched_ahead(std::span<Byte> bytes, const Use& use) {
         use(bytes.subspan(first, std::min(piece, bytes.size() - first)));
     }
 }
+
+/// Two ranges of memory that are read next, asked for bit by bit beside other work, which hides how long memory takes. Asked for at once
+/// they would fill all places that a processor has for reads on their way, and the work would wait for those.
+class SoonRead {
+public:
+    SoonRead() = default;
+    SoonRead(std::span<const std::byte> first, std::span<const std::byte> second) : ranges_{first, second} {}
+    [[nodiscard]] bool empty() const { return ranges_[0].empty() && ranges_[1].empty(); }
+    /// How many times ask() is going to be called.
+    void in_parts(std::size_t parts) {
+        const std::size_t lines = (std::max(ranges_[0].size(), ranges_[1].size()) + line - 1) / line;
+        part_ = line * ((lines + parts - 1) / std::max<std::size_t>(parts, 1));
+    }
+    /// Asks for the next part.
+    void ask() {
+        for (auto& range : ranges_) {
+            const auto part = range.first(std::min(part_, range.size()));
+            for (std::size_t i = 0; i < part.size(); i += line) __builtin_prefetch(&part[i], 0, 2);
+            range = range.subspan(part.size());
+        }
+    }
+
+private:
+    static constexpr std::size_t line = 64;
+    std::array<std::span<const std::byte>, 2> ranges_;
+    std::size_t part_ = line;
+};
 
 }  // namespace silosum

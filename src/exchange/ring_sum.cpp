@@ -120,7 +120,9 @@ public:
                     tag->see(begin + first, size);
                     laps.add_to(tagging);
                 }
-                attempt.hide(payload_vector, begin + first, std::span<Word>(hidden_.data(), size));
+                const std::size_t after = first + size;
+                const SoonRead next = streamed ? soon(*streamed, begin + after, std::min(hidden_length, n - after)) : SoonRead();
+                attempt.hide(payload_vector, begin + first, std::span<Word>(hidden_.data(), size), next);
                 const Word* const from = hidden_.data();
                 kernels::sum_words(size, 1, &from, scratch + first, store_.now());
                 laps.add_to(masking);
@@ -163,7 +165,9 @@ public:
         for (std::size_t first = 0; first < mean.size(); first += hidden_length) {
             const std::size_t n = std::min(hidden_length, mean.size() - first);
             std::copy_n(sums + first, n, hidden_.data());
-            unmasking.take_off(payload_vector, own + first, std::span<Word>(hidden_.data(), n));
+            const std::size_t after = first + n;
+            const SoonRead next(std::as_bytes(std::span(sums + after, std::min(hidden_length, mean.size() - after))), {});
+            unmasking.take_off(payload_vector, own + first, std::span<Word>(hidden_.data(), n), next);
             laps.add_to(unmasking_time);
             result.largest = std::max(result.largest, kernels::decode_mean(n, hidden_.data(), unit, weight_sum, mean.data() + first));
             laps.add_to(decoding);
@@ -183,7 +187,7 @@ private:
     }
 
     static constexpr std::size_t cached_bytes = std::size_t{16} << 20;  // words of a larger model do not stay in the caches
-    static constexpr std::size_t hidden_length = 16384;                 // words that are hidden at a time, in the second-level cache
+    static constexpr std::size_t hidden_length = 8192;                  // words that are hidden at a time, in the second-level cache
     static constexpr std::size_t piece_length = 2048;                   // words and means of a piece stay in the first-level cache
 
     // What is left of the whole is the wire's.
@@ -198,6 +202,9 @@ private:
         clock.add("wire", {std::max(0.0, wire.wall), std::max(0.0, wire.cpu)});  // brief laps are not exact
     }
 
+    [[nodiscard]] static SoonRead soon(const EncodedUpdate& update, std::size_t begin, std::size_t n) {
+        return {std::as_bytes(update.local.subspan(begin, n)), std::as_bytes(update.global.subspan(begin, n))};
+    }
     void encode_chunk(const EncodedUpdate& update, std::size_t begin, std::size_t n, Word* scratch, kernels::EncodeCount& total,
                       kernels::Store store) const {
         if (total.not_finite == 0) {

@@ -56,11 +56,12 @@ public:
     [[nodiscard]] const std::vector<bool>& gives() const { return gives_; }
     [[nodiscard]] std::uint32_t attempts() const { return number_; }
 
-    /// Puts the masks of all hosted members on the sum of their words, from `first` on (a multiple of 16).
+    /// Puts the masks of all hosted members on the sum of their words, from `first` on (a multiple of 16). next: what is asked for
+    /// meanwhile.
     template <class Word>
-    void hide(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
-        for (SecureParty* party : hosted_members_) party->mask(vector, first, words);
-        for (SiloMasks& masks : shared_masks_) masks.apply(vector, first, words);
+    void hide(std::uint32_t vector, std::uint64_t first, std::span<Word> words, SoonRead next = {}) {
+        for (SecureParty* party : hosted_members_) party->mask(vector, first, words, next);
+        for (SiloMasks& masks : shared_masks_) masks.apply(vector, first, words, next);
         if (group_.wants_tags() && hosted_members() > 0) keep<Word>(vector, first, words);
     }
     /// The same for words in the memory of a GPU: the keys of all those masks, and each range of words before it is masked there. Not where

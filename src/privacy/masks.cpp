@@ -33,17 +33,21 @@ void MaskStreams::add(std::uint32_t vector, kernels::Cipher cipher, crypto::View
 }
 
 template <class Word>
-void MaskStreams::apply(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
-    constexpr std::size_t piece = 8192 / sizeof(Word);
+void MaskStreams::apply(std::uint32_t vector, std::uint64_t first, std::span<Word> words, SoonRead next) {
+    const std::size_t piece = (next.empty() ? 8192 : 2048) / sizeof(Word);
     const auto found = streams_.find(vector);
     if (found == streams_.end()) return;
+    next.in_parts((words.size() + piece - 1) / piece * found->second.size());
     for (std::size_t at = 0; at < words.size(); at += piece) {
         const auto part = words.subspan(at, std::min(piece, words.size() - at));
-        for (auto& mask : found->second) mask.stream.add_to(first + at, part, mask.sign);
+        for (auto& mask : found->second) {
+            next.ask();
+            mask.stream.add_to(first + at, part, mask.sign);
+        }
     }
 }
-template void MaskStreams::apply(std::uint32_t, std::uint64_t, std::span<std::uint32_t>);
-template void MaskStreams::apply(std::uint32_t, std::uint64_t, std::span<std::uint64_t>);
+template void MaskStreams::apply(std::uint32_t, std::uint64_t, std::span<std::uint32_t>, SoonRead);
+template void MaskStreams::apply(std::uint32_t, std::uint64_t, std::span<std::uint64_t>, SoonRead);
 
 MaskKeys::~MaskKeys() {
     for (auto& mask : keys) crypto::wipe(std::span(reinterpret_cast<std::uint8_t*>(mask.key.data()), mask.key.size()));

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fetched_ahead.hpp"
 #include "kernels/key_stream.hpp"
 #include "kernels/masked_words.hpp"
 #include "privacy/secure_session.hpp"
@@ -30,9 +31,9 @@ public:
     /// key: as of KeyStream.
     void add(std::uint32_t vector, kernels::Cipher cipher, crypto::View key, kernels::Sign sign);
     [[nodiscard]] bool has(std::uint32_t vector) const { return streams_.contains(vector); }
-    /// words: those of the vector from `first` on, a multiple of 16.
+    /// words: those of the vector from `first` on, a multiple of 16. next: what is asked for meanwhile.
     template <class Word>
-    void apply(std::uint32_t vector, std::uint64_t first, std::span<Word> words);
+    void apply(std::uint32_t vector, std::uint64_t first, std::span<Word> words, SoonRead next = {});
 
     /// Adds the keys of a vector's streams, for words in the memory of a GPU.
     void copy_keys(std::uint32_t vector, MaskKeys& to) const;

@@ -204,12 +204,12 @@ void SecureParty::expect_masking() const {
 }
 
 template <class Word>
-void SecureParty::mask(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
+void SecureParty::mask(std::uint32_t vector, std::uint64_t first, std::span<Word> words, SoonRead next) {
     expect_masking();
-    masks_->apply(vector, first, words);
+    masks_->apply(vector, first, words, next);
 }
-template void SecureParty::mask(std::uint32_t, std::uint64_t, std::span<std::uint32_t>);
-template void SecureParty::mask(std::uint32_t, std::uint64_t, std::span<std::uint64_t>);
+template void SecureParty::mask(std::uint32_t, std::uint64_t, std::span<std::uint32_t>, SoonRead);
+template void SecureParty::mask(std::uint32_t, std::uint64_t, std::span<std::uint64_t>, SoonRead);
 
 void SecureParty::copy_mask_keys(std::uint32_t vector, MaskKeys& to) const {
     expect_masking();

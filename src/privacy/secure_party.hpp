@@ -56,8 +56,9 @@ public:
     /// R3: says that the silo is in the sum: from here on it sends all its words, or the attempt fails. Training is over by now.
     [[nodiscard]] crypto::Bytes enter(bool has_trained);
     /// R3: masks words of a vector of the session from `first` on (a multiple of 16). No word is masked twice, and none after R4.
+    /// next: as of MaskStreams::apply().
     template <class Word>
-    void mask(std::uint32_t vector, std::uint64_t first, std::span<Word> words);
+    void mask(std::uint32_t vector, std::uint64_t first, std::span<Word> words, SoonRead next = {});
     /// R3: the same for words in the memory of a GPU: the keys to mask them with there, and each range of words before it is masked.
     void copy_mask_keys(std::uint32_t vector, MaskKeys& to) const;
     void claim(std::uint32_t vector, std::uint32_t ring_bits, std::uint64_t first, std::uint64_t size);

@@ -27,11 +27,11 @@ public:
     void keep_to(std::uint32_t vector, WordRanges ranges);
 
     /// words: of the vector from `first` on, a multiple of 16. Throws Refused(range_given_twice) for words that are not in the terms, not
-    /// to be masked here, or masked already.
+    /// to be masked here, or masked already. next: as of MaskStreams::apply().
     template <class Word>
-    void apply(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
+    void apply(std::uint32_t vector, std::uint64_t first, std::span<Word> words, SoonRead next = {}) {
         claim(vector, 8 * sizeof(Word), first, words.size());
-        streams_.apply(vector, first, words);
+        streams_.apply(vector, first, words, next);
     }
     /// The same for words that are masked with copies of the keys.
     void claim(std::uint32_t vector, std::uint32_t ring_bits, std::uint64_t first, std::uint64_t size);

@@ -35,8 +35,8 @@ public:
 
     /// words: the sum of the masked words of all members, from `first` on; afterwards the sum of their plain words.
     template <class Word>
-    void take_off(std::uint32_t vector, std::uint64_t first, std::span<Word> words) {
-        masks_.apply(vector, first, words);
+    void take_off(std::uint32_t vector, std::uint64_t first, std::span<Word> words, SoonRead next = {}) {
+        masks_.apply(vector, first, words, next);
     }
     /// The keys of what take_off() takes off, for sums in the memory of a GPU.
     void copy_mask_keys(std::uint32_t vector, MaskKeys& to) const { masks_.copy_keys(vector, to); }
