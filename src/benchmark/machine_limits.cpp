@@ -21,6 +21,7 @@
 #include "kernels/key_stream.hpp"
 #include "privacy/crypto.hpp"
 #include "privacy/ledger.hpp"
+#include "privacy/model_hash.hpp"
 #include "privacy/update_tag.hpp"
 
 namespace silosum {
@@ -58,16 +59,18 @@ public:
         : ranks_(ranks),
           memory_(static_cast<std::size_t>(std::clamp(4 * cached_bytes / ranks.size(), 16 * mib, 256 * mib)) / (4 * piece * sizeof(Word)) *
                   4 * piece),
-          small_(piece) {}
+          small_(piece),
+          leaf_(hash_leaf_floats) {}
 
-    [[nodiscard]] double memory_reads() {
-        return rate([&] {
+    [[nodiscard]] double memory_reads(int tries = turns) {
+        const auto step = [&] {
             const std::size_t part = memory_.size() / 4;
             const std::size_t at = next(part);
             const std::array<const Word*, 4> parts{from(at), from(part + at), from(2 * part + at), from(3 * part + at)};
             kernels::sum_words(piece, parts.size(), parts.data(), small_.data());
             return parts.size() * piece * sizeof(Word);
-        });
+        };
+        return rate(step, tries);
     }
     [[nodiscard]] double memory_writes() {
         return faster_store([&](kernels::Store store) {
@@ -96,8 +99,8 @@ public:
     }
     [[nodiscard]] double hash() {
         return rate([&] {
-            (void)crypto::sha256({{reinterpret_cast<const std::uint8_t*>(small_.data()), piece * sizeof(Word)}});
-            return piece * sizeof(Word);
+            (void)hashes_of_leaves(leaf_, 0, 1);
+            return leaf_.size() * sizeof(float);
         });
     }
     [[nodiscard]] double tag() {
@@ -125,9 +128,9 @@ private:
     }
     // Of all ranks together. step: does some of it; its bytes. By CPU time, as phases are.
     template <class Step>
-    [[nodiscard]] double rate(Step step) const {
+    [[nodiscard]] double rate(Step step, int tries = turns) const {
         double best = 0;
-        for (int turn = 0; turn < turns; ++turn) {
+        for (int turn = 0; turn < tries; ++turn) {
             barrier(ranks_);
             const double begin = wall_seconds();
             const double start = cpu_seconds();
@@ -147,13 +150,17 @@ private:
     const Communicator& ranks_;
     Buffer<Word> memory_;
     Buffer<Word> small_;
+    std::vector<float> leaf_;
     std::size_t at_ = 0;
 };
 
 MachineLimits measure(const Communicator& ranks, const std::string& cipher) {
-    const double cached = last_level_cache_bytes();
+    double cached = 0;
     std::optional<Measurement> all;
-    succeed_on_all(ranks, [&] { all.emplace(ranks, cached); });  // a rank without memory must not leave the others in the first turn
+    succeed_on_all(ranks, [&] {  // a rank without memory must not leave the others in the first turn
+        cached = last_level_cache_bytes();
+        all.emplace(ranks, cached);
+    });
     Measurement& measurement = *all;
     return {.memory_reads = measurement.memory_reads(),
             .memory_writes = measurement.memory_writes(),
@@ -165,6 +172,35 @@ MachineLimits measure(const Communicator& ranks, const std::string& cipher) {
             .cores = static_cast<double>(ranks.size()),
             .cached_bytes = cached};
 }
+
+// One rank a core of each machine; the others wait.
+class OneACore {
+public:
+    explicit OneACore(const Communicator& all)
+        : all_(all),
+          machine_(all.split_by_machine()),
+          takes_part_(machine_.rank() < static_cast<int>(std::max(1U, std::thread::hardware_concurrency()))),
+          some_(machine_.split(takes_part_ ? 0 : 1)) {}
+    /// Collective. what(ranks of this machine) on those that take part; an error of one is thrown by all.
+    template <class What>
+    void run(What&& what) const {
+        std::optional<Error> error;
+        if (takes_part_) {
+            error = error_of([&] { what(some_); });
+            barrier(all_);
+        } else {
+            sleep_until_barrier(all_);
+        }
+        agree_on_error(all_, error);
+    }
+    [[nodiscard]] bool is_first() const { return machine_.rank() == 0; }
+
+private:
+    const Communicator& all_;
+    Communicator machine_;
+    bool takes_part_;
+    Communicator some_;
+};
 
 }  // namespace
 
@@ -185,19 +221,10 @@ double last_level_cache_bytes() {
 }
 
 MachineLimits measure_limits(const Communicator& communicator, const std::string& cipher) {
-    const Communicator machine = communicator.split_by_machine();
-    const bool takes_part = machine.rank() < static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-    const Communicator some = machine.split(takes_part ? 0 : 1);
+    const OneACore ranks(communicator);
     MachineLimits own{.machines = 0, .cores = 0};
-    std::optional<Error> error;
-    if (takes_part) {
-        error = error_of([&] { own = measure(some, cipher); });
-        barrier(communicator);
-    } else {
-        sleep_until_barrier(communicator);
-    }
-    agree_on_error(communicator, error);
-    if (machine.rank() != 0) own = {.machines = 0, .cores = 0};
+    ranks.run([&](const Communicator& some) { own = measure(some, cipher); });
+    if (!ranks.is_first()) own = {.machines = 0, .cores = 0};
     MachineLimits all{.machines = 0, .cores = 0};
     for (const auto& of : all_gather(communicator, own)) {
         all.memory_reads += of.memory_reads;
@@ -213,6 +240,30 @@ MachineLimits measure_limits(const Communicator& communicator, const std::string
     for (double* const rate : {&all.memory_reads, &all.memory_writes, &all.memory_copies}) *rate /= all.machines;
     for (double* const rate : {&all.stream, &all.hash, &all.tag}) *rate /= all.cores;
     return all;
+}
+
+struct MemoryProbe::State {
+    explicit State(const Communicator& all) : ranks(all) {
+        ranks.run([&](const Communicator& some) { succeed_on_all(some, [&] { memory.emplace(some, last_level_cache_bytes()); }); });
+    }
+    OneACore ranks;
+    std::optional<Measurement> memory;  // on those that take part
+};
+
+MemoryProbe::MemoryProbe(const Communicator& communicator) : communicator_(communicator), state_(std::make_unique<State>(communicator)) {}
+MemoryProbe::~MemoryProbe() = default;
+
+double MemoryProbe::now() {
+    double own = 0;
+    state_->ranks.run([&](const Communicator&) { own = state_->memory->memory_reads(2); });
+    if (!state_->ranks.is_first()) own = 0;
+    double sum = 0;
+    int machines = 0;
+    for (const double of : all_gather(communicator_, own)) {
+        sum += of;
+        machines += of > 0 ? 1 : 0;
+    }
+    return sum / std::max(1, machines);
 }
 
 nlohmann::json MachineLimits::to_json() const {

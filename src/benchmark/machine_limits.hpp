@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -35,6 +36,24 @@ struct MachineLimits {
 
 /// Collective. cipher: as of exchange.cipher. On one rank a core; the others wait.
 [[nodiscard]] MachineLimits measure_limits(const Communicator& communicator, const std::string& cipher);
+
+/// How fast memory is just now: where several machines share one, as virtual ones do, that changes while nobody is seen at work.
+class MemoryProbe {
+public:
+    /// Collective, as now(). The communicator must outlive it.
+    explicit MemoryProbe(const Communicator& communicator);
+    ~MemoryProbe();
+    MemoryProbe(const MemoryProbe&) = delete;
+    MemoryProbe& operator=(const MemoryProbe&) = delete;
+
+    /// Bytes a second that the memory of the mean machine lets the cores in use read, all at once; equal on all ranks. Some 20 ms.
+    [[nodiscard]] double now();
+
+private:
+    struct State;
+    const Communicator& communicator_;
+    std::unique_ptr<State> state_;
+};
 
 /// "limits of this machine: memory reads 38.0 GB/s, ..."
 [[nodiscard]] std::string text_of(const MachineLimits& limits, const std::string& cipher);

@@ -36,6 +36,7 @@ public:
     std::map<std::string, Work> all() {
         encode();
         words();
+        unevenness();
         decode();
         publish();
         if (shape_.is_secure) {
@@ -52,10 +53,12 @@ public:
 private:
     double& at(const std::string& phase, Kind kind) { return phases_[phase][static_cast<std::size_t>(kind)]; }
 
-    // All ranks of the job meet; those of this machine are counted. "": in no phase.
+    // All ranks of the job meet, in as many steps as the ranks double; those of this machine are counted, which take turns where they share
+    // cores. "": in no phase.
     void meet(const std::string& phase, double times) {
-        if (!phase.empty()) at(phase, Kind::meeting) += times * ranks_;
-        if (shape_.ranks > 1) at("idle", Kind::pause) += times;
+        const double steps = std::ceil(std::log2(shape_.ranks));
+        if (!phase.empty()) at(phase, Kind::meeting) += times * ranks_ * std::max(1.0, steps);
+        at("idle", Kind::pause) += times * steps * std::max(1.0, ranks_ / shape_.cores);
         at("idle", Kind::link_hop) += times * std::ceil(std::log2(shape_.machines));
     }
     // Every rank gets texts of so many bytes from all ranks together.
@@ -73,27 +76,44 @@ private:
     [[nodiscard]] double share_past_caches() const {
         const double updates = 4 * coordinates_ * (shape_.reads_updates() ? members_ : std::min(members_, ranks_));
         const double models = 4 * coordinates_ * (shape_.shares_memory ? 1 : ranks_);
-        const double words = has_several() ? ranks_ * bytes_ : 0;
+        const double words = has_words() ? ranks_ * bytes_ : 0;
         return std::clamp(2 - 2 * shape_.cached_bytes / (updates + models + words + 8 * coordinates_ * slice_), 0.0, 1.0);
     }
-    // Bytes that then pass memory: updates, and the model that each is held against (by ranks that read updates in place: once), words of
-    // several silos read and written for each, means written, models that come by messages read and written.
+    // Whether a rank has all its words in memory: those of several silos, added up, or those that go by messages.
+    [[nodiscard]] bool has_words() const { return has_several() || (!shape_.shares_memory && shape_.ranks > 1); }
+    // Bytes that then pass memory: updates, and the model that each is held against (by ranks that read updates in place: once), words
+    // read and written for each silo, read once more where several were added up, and means written.
     void memory() {
         const double share = share_past_caches();
         if (share == 0) return;
         const double models = shape_.reads_updates() ? 1 : members_;
-        const double words = has_several() ? 2 * members_ : 0;
-        at("encode", Kind::memory) += share * (4 * coordinates_ * (members_ + models) + words * bytes_);
-        if (has_several()) at("wire", Kind::memory) += share * ranks_ * bytes_;
-        at("decode", Kind::memory) += share * 8 * coordinates_ * slice_;
-        if (!shape_.shares_memory) at("publish", Kind::memory) += share * 8 * coordinates_ * ranks_ * share_of_others();
+        const double words = has_words() ? 2 * members_ : 0;
+        pass_memory("encode", share * (4 * coordinates_ * (members_ + models) + words * bytes_));
+        if (has_several()) pass_memory("wire", share * ranks_ * bytes_);
+        pass_memory("decode", share * 8 * coordinates_ * slice_);
+    }
+
+    void pass_memory(const std::string& phase, double bytes) {
+        at(phase, Kind::memory) += bytes;
+        at(phase, Kind::bus) += bytes;
+    }
+
+    // Where chunks are waited for, cores that several ranks share even out, as sums of independent times do.
+    void unevenness() {
+        if (shape_.ranks == 1) return;
+        const double bytes = members_ * bytes_;
+        if (shape_.reads_updates()) {
+            at("idle", Kind::uneven_shared) += bytes;
+        } else {
+            at("idle", Kind::uneven) += bytes / std::sqrt(std::max(1.0, ranks_ / shape_.cores));
+        }
     }
 
     void encode() {
         const double word = static_cast<double>(shape_.word());
         memory();
         if (shape_.reads_updates()) {
-            at("encode", Kind::encode_shared) += members_ * coordinates_ * (8 + word);
+            at("encode", Kind::encode_shared) += members_ * coordinates_ * (8 + word / 2);  // words are added up before they are stored
             return;
         }
         at("encode", has_several() ? Kind::encode_more : Kind::encode) += members_ * coordinates_ * (8 + word * (has_several() ? 2 : 1));
@@ -132,7 +152,7 @@ private:
             if (machines > 1) at("idle", Kind::link_hop) += shape_.ranks - 1;
         }
         at("wire", Kind::message) += ranks_ * steps * (messages + 2 * shared);
-        at("wire", Kind::message_bytes) += ranks_ * bytes_ * sent;
+        at("wire", Kind::message_bytes) += ranks_ * bytes_ * sent * (steps + 1) / steps;
         if (machines > 1) at("idle", Kind::link_bytes) += by_link;
         if (!shape_.is_secure && has_several()) at("wire", Kind::move) += ranks_ * bytes_ * left;
         at(shape_.is_secure ? "wire" : "decode", Kind::add_up) += parts * bytes_ * slice_;
@@ -145,7 +165,10 @@ private:
     void publish() {
         const double bytes = 4 * coordinates_;
         const double from_outside = shape_.machines - 1.0;
-        if (!shape_.shares_memory) at("publish", Kind::message_bytes) += ranks_ * bytes * share_of_others();
+        if (!shape_.shares_memory) {
+            at("publish", Kind::message) += ranks_ * (shape_.ranks - 1);
+            at("publish", Kind::message_bytes) += ranks_ * bytes * share_of_others();
+        }
         if (shape_.shares_memory && shape_.machines > 1) at("publish", Kind::message_bytes) += 2 * bytes * from_outside / shape_.machines;
         if (shape_.machines > 1) at("idle", Kind::link_bytes) += bytes * (shape_.shares_memory ? from_outside / shape_.machines : 1);
         meet("publish", 1);
@@ -214,9 +237,10 @@ const std::vector<KindRow>& kind_list() {
         {Kind::add_up, "add_up", "byte", "read and add the words of all ranks", true},
         {Kind::decode, "decode", "coordinate", "make a mean of a word", true},
         {Kind::memory, "memory", "byte", "read or write in vectors that the caches do not hold", true},
+        {Kind::bus, "bus", "byte", "the same on the way that all cores of a machine share", false},
         {Kind::message, "message", "message", "start and end a message, or a signal", true},
         {Kind::message_bytes, "message_bytes", "byte", "send and receive", true},
-        {Kind::meeting, "meeting", "rank", "a step that all ranks must reach", true},
+        {Kind::meeting, "meeting", "step", "of a rank towards a meeting of all, as many as the ranks double", true},
         {Kind::stream, "stream", "byte", "make a key stream and put it on words", true},
         {Kind::tag, "tag", "byte", "tag an update for the ledger", true},
         {Kind::look, "look", "byte", "see that an update is finite, and read it for its tag", true},
@@ -224,7 +248,9 @@ const std::vector<KindRow>& kind_list() {
         {Kind::agreement, "agreement", "key", "agree on a key, seal and open its letters", true},
         {Kind::signature, "signature", "signature", "verify", true},
         {Kind::product, "product", "product", "multiply in the field of the shares", true},
-        {Kind::pause, "pause", "meeting", "stand still until all ranks are there", false},
+        {Kind::pause, "pause", "step", "towards a meeting of all: stand still until other ranks are there", false},
+        {Kind::uneven, "uneven", "byte", "of words of all silos: stand still while other ranks still make chunks of them", true},
+        {Kind::uneven_shared, "uneven_shared", "byte", "the same where ranks add up updates where they lie", true},
         {Kind::link_bytes, "link_bytes", "byte", "from one machine to others", false},
         {Kind::link_hop, "link_hop", "hop", "a message between machines that the next one waits for", false},
     };
@@ -254,6 +280,11 @@ RoundShape shape_of(const BenchmarkSetting& setting, std::uint64_t ring_bits, bo
     shape.leavers = static_cast<std::uint32_t>(setting.dropouts * setting.silos);
     shape.wants_tags = setting.integrity == "tags";
     return shape;
+}
+
+bool passes_memory(const RoundShape& shape) {
+    const auto work = work_of(shape);
+    return std::ranges::any_of(work, [](const auto& phase) { return phase.second[static_cast<std::size_t>(Kind::memory)] > 0; });
 }
 
 std::map<std::string, Work> work_of(const RoundShape& shape) {

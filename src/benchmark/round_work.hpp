@@ -23,10 +23,11 @@ enum class Kind : std::size_t {
     move,           // bytes of words copied to where others read them
     add_up,         // bytes of words of all ranks read and added
     decode,         // coordinates of the mean
-    memory,         // bytes of vectors read and written that the caches of the machine do not hold
+    memory,         // bytes of vectors read and written that the caches of the machine do not hold: what a core waits for them
+    bus,            // the same bytes: what all cores of a machine together wait for them
     message,        // messages and signals
     message_bytes,  // bytes by messages, out and in
-    meeting,        // ranks at meetings that all must reach
+    meeting,        // steps of ranks towards meetings that all must reach
     stream,         // bytes of key streams put on words, or taken off
     tag,            // bytes of updates tagged for the ledger
     look,           // bytes of updates looked at before they are tagged
@@ -34,7 +35,9 @@ enum class Kind : std::size_t {
     agreement,      // X25519 agreements, with the sealed letters that go with them
     signature,      // signatures verified; making one counts half
     product,        // products in the field of the shares
-    pause,          // meetings, during which cores stand still
+    pause,          // steps towards meetings, during which cores stand still
+    uneven,         // bytes of words of all silos, while other ranks work on them and cores stand still
+    uneven_shared,  // the same of ranks that add up updates where they lie
     link_bytes,     // bytes that leave a machine
     link_hop,       // messages between machines that wait for each other
     kinds
@@ -111,6 +114,8 @@ struct MachineShape {
 
 /// By phase, under the names of the phase clock, with what no processor does under "idle": of the mean machine, all its ranks together.
 [[nodiscard]] std::map<std::string, Work> work_of(const RoundShape& shape);
+/// Whether caches do not hold all of its vectors.
+[[nodiscard]] bool passes_memory(const RoundShape& shape);
 
 /// Whether the work is done by a rank for each of its silos, so that the rank with most silos has most of it.
 [[nodiscard]] bool is_of_silos(const std::string& phase, Kind kind, const RoundShape& shape);

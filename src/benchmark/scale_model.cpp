@@ -12,7 +12,7 @@ namespace silosum {
 
 namespace {
 
-constexpr int fit_version = 3;
+constexpr int fit_version = 4;
 
 // Seconds of a phase for a rate of 1, kind by kind.
 Work shares_of(const Work& work, const std::string& phase, const RoundShape& shape) {
@@ -33,6 +33,11 @@ std::map<std::string, double> scales_of(const RoundShape& shape) {
             {"silos", shape.silos},
             {"parameters", static_cast<double>(shape.parameters)},
             {"machines", shape.machines}};
+}
+
+void widen(Ranges& ranges, const std::string& what, double value) {
+    auto& range = ranges.try_emplace(what, std::array{value, value}).first->second;
+    range = {std::min(range[0], value), std::max(range[1], value)};
 }
 
 // Two standard deviations more, or as many times less: far from what was measured nothing is known but the order of magnitude.
@@ -57,6 +62,9 @@ ScaleModel ScaleModel::fit(const std::vector<MeasuredRound>& rounds) {
     std::vector<double> wanted;
     ScaleModel model;
     model.cached_bytes_ = rounds.front().shape.cached_bytes;
+    for (const MeasuredRound& round : rounds) widen(model.ranges_, "cores", round.shape.cores_in_use());
+    // Whether a core waits for memory by itself or for the others shows only where both are there.
+    const bool knows_bus = model.ranges_.at("cores")[0] < model.ranges_.at("cores")[1];
     for (const MeasuredRound& round : rounds) {
         std::map<std::string, double> seconds = round.phases;
         double busy = 0;
@@ -67,6 +75,7 @@ ScaleModel ScaleModel::fit(const std::vector<MeasuredRound>& rounds) {
             const Work shares = shares_of(of_phase, phase, round.shape);
             std::vector<double> row(kinds);
             for (std::size_t kind = 0; kind < kinds; ++kind) {
+                if (kind == static_cast<std::size_t>(Kind::bus) && !knows_bus) continue;
                 row[kind] = shares[kind] / round.seconds;
                 model.is_measured_[kind] = model.is_measured_[kind] || row[kind] > 0;
             }
@@ -74,10 +83,7 @@ ScaleModel ScaleModel::fit(const std::vector<MeasuredRound>& rounds) {
             const auto found = seconds.find(phase);
             wanted.push_back((found == seconds.end() ? 0 : found->second) / round.seconds);
         }
-        for (const auto& [what, value] : scales_of(round.shape)) {
-            auto& range = model.ranges_.try_emplace(what, std::array{value, value}).first->second;
-            range = {std::min(range[0], value), std::max(range[1], value)};
-        }
+        for (const auto& [what, value] : scales_of(round.shape)) widen(model.ranges_, what, value);
     }
     const NonNegativeFit found = fit_non_negative(rows, wanted);
     std::ranges::copy(found.values, model.rates_.begin());
@@ -141,6 +147,13 @@ std::string ScaleModel::problem_with(const RoundShape& shape) const {
                 return fmt::format(
                     "{} machines: the fit was made on one, and knows no link between machines; say what it is, as in --link 12.5G,2us",
                     shape.machines);
+            }
+            if (row.kind == Kind::bus) {
+                if (shape.cores_in_use() == ranges_.at("cores")[0]) continue;
+                return fmt::format(
+                    "the fit was made with {:.0f} cores of a machine at work, and does not know what {:.0f} cores take from each other; "
+                    "make one on more ranks, of which one times alone too",
+                    ranges_.at("cores")[0], shape.cores_in_use());
             }
             if (row.kind == Kind::memory) {
                 return fmt::format("the fit has measured vectors only that stay in the caches, of {}; make one with larger --sizes",
@@ -232,6 +245,7 @@ ScaleModel ScaleModel::from_json(const nlohmann::json& json) {
         model.doubling_ = json.at("doubling").get<double>();
         model.cached_bytes_ = json.at("cached_bytes").get<double>();
         model.ranges_ = json.at("ranges").get<Ranges>();
+        require<DataError>(model.ranges_.contains("cores"), "its ranges have no \"cores\"");
     } catch (const nlohmann::json::exception& error) {
         throw DataError(fmt::format("it is no fit: {}", error.what()));
     }

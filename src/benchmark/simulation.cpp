@@ -141,7 +141,8 @@ public:
         for (const char* const phase : {"agree", "unmask", "decode", "publish", "hash", "wait"}) {
             if (!is_in_pipeline(phase)) time_ += stage(phase);
         }
-        time_ += seconds("idle", Kind::pause) + seconds("idle", Kind::link_hop) + link_bytes_ * model_.seconds_of(Kind::link_bytes);
+        for (const Kind kind : {Kind::pause, Kind::uneven, Kind::uneven_shared}) time_ += seconds("idle", kind);
+        time_ += seconds("idle", Kind::link_hop) + link_bytes_ * model_.seconds_of(Kind::link_bytes);
         return finish();
     }
 
@@ -242,10 +243,11 @@ private:
         const Slices slices(shape_.parameters, shape_.ranks);
         const std::size_t steps = Chunks(slices, shape_.chunk_kib * 1024, shape_.word()).steps();
         const double a_rank = shape_.cores_in_use() / shape_.ranks_a_machine() / static_cast<double>(steps);
-        const double of_silos = seconds("mask", Kind::stream) + (streams ? seconds("encode") + seconds("tag") : 0);
+        const double bus = streams ? seconds("encode", Kind::bus) : 0;  // has no busiest rank
+        const double of_silos = seconds("mask", Kind::stream) + (streams ? seconds("encode") - bus + seconds("tag") : 0);
         const double half = seconds("wire", Kind::message) / 2;
         const double made = half + seconds("wire", Kind::message_bytes) + seconds("wire", Kind::move) + seconds("wire", Kind::memory) +
-                            seconds("mask", Kind::move);
+                            seconds("wire", Kind::bus) + bus + seconds("mask", Kind::move);
         const double taken = half + seconds("wire", Kind::add_up) + (is_in_pipeline("decode") ? seconds("decode") : 0);
         std::vector<double> make_s = shares_of_ranks();
         for (double& share : make_s) share = a_rank * (share * of_silos + made);

@@ -272,7 +272,7 @@ struct Command {
             "device", po::value(&device)->default_value("cpu"), "cpu, or cuda: our sums on GPUs over NCCL, one GPU for each rank")(
             "chunk-kib", po::value(&chunk_kib)->default_value(setting.chunk_kib), "KiB that a rank sends to all others in one step")(
             "repetitions", po::value(&rules.most_repetitions)->default_value(rules.most_repetitions),
-            "the most repetitions; fewer where all medians are known to 3 %")(
+            "the most repetitions; fewer where all medians are known to 3 %. In a pass of a fit four times as many")(
             "seconds", po::value(&rules.seconds)->default_value(rules.seconds), "about how long to repeat one setting")(
             "phases", "show the phases of our sums, each also as a share of what this machine could do at most")(
             "json", po::value(&json), "file for the lines as JSON")("csv", po::value(&csv), "file for the lines as a table")(

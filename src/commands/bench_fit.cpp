@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -67,8 +69,12 @@ BenchmarkSetting benchmark_setting(const Setting& setting, int ranks, std::uint6
     return full;
 }
 
-// A machine may be slower for some seconds without anybody to be seen at work, as where others share its memory: the fastest pass counts.
+// A machine may be slower for some seconds without anybody to be seen at work, as where others share its memory. Rounds are timed in some
+// passes, and those count that saw the memory nearly as fast as it was at any time; where a round has none, in some more. Of these the
+// fastest counts.
 constexpr int passes = 3;
+constexpr int most_passes = 6;
+constexpr double as_fast = 0.75;
 
 std::vector<int> rank_counts(int most) {
     std::vector<int> counts;
@@ -82,21 +88,31 @@ public:
     Fitting(const Communicator& world, const RaceRules& rules, std::uint64_t largest_bytes, bool with_disturbed)
         : world_(world), rules_(rules), largest_bytes_(largest_bytes), with_disturbed_(with_disturbed) {
         rules_.seconds /= passes;
-        const std::uint64_t fewest = std::min(rules.most_repetitions, fewest_repetitions);
-        rules_.most_repetitions = std::max(fewest, (rules.most_repetitions + passes - 1) / passes);
+        rules_.most_repetitions = std::min<std::uint64_t>(4 * rules.most_repetitions, most_sums / 2);  // short rounds need many to be known
     }
 
     void measure() {
-        for (int pass = 1; pass <= passes; ++pass) {
-            if (leads()) fmt::print("{}pass {} of {}\n", pass == 1 ? "" : "\n", pass, passes);
+        for (int pass = 1; pass <= most_passes; ++pass) {
+            if (pass > passes && !lacks_any()) break;
+            if (leads()) {
+                fmt::print("{}pass {} of {}{}\n", pass == 1 ? "" : "\n", pass, pass > passes ? most_passes : passes,
+                           pass > passes ? ", of rounds that were not valid yet, or never saw the memory at its fastest" : "");
+            }
+            is_extra_ = pass > passes;
             for (const int ranks : rank_counts(world_.size())) measure_on_first(ranks);
         }
-        for (auto& [name, rounds] : measured_) {
-            // Of rounds that were disturbed less is known: they count where there is no other.
-            const bool has_valid = std::ranges::any_of(rounds, &Pass::is_valid);
-            if (has_valid) std::erase_if(rounds, [](const Pass& pass) { return !pass.is_valid; });
+        for (auto& [key, rounds] : measured_) {
+            // Where some are so good, the others do not count.
+            const auto prefer = [&rounds](auto is_good) {
+                if (std::ranges::any_of(rounds, is_good)) std::erase_if(rounds, [&](const Pass& pass) { return !is_good(pass); });
+            };
+            prefer([this](const Pass& pass) { return pass.is_valid && saw_fast_memory(pass); });
+            prefer([](const Pass& pass) { return pass.is_valid; });
+            prefer([this](const Pass& pass) { return saw_fast_memory(pass); });
             const auto fastest = std::ranges::min_element(rounds, {}, [](const Pass& pass) { return pass.round.seconds; });
-            if (fastest != rounds.end()) rounds_.push_back(fastest->round);
+            if (fastest == rounds.end()) continue;
+            rounds_.push_back(fastest->round);
+            if (!saw_fast_memory(*fastest)) slow_.push_back(fastest->round.name);
         }
     }
 
@@ -113,6 +129,8 @@ public:
             played.push_back({round.name, round.seconds, simulate_round(model, {.shape = round.shape}, 1).sum_s});
         }
         print_rates(model);
+        if (!slow_.empty())
+            fmt::print("\n{} never saw the memory at its fastest, and may have taken too long\n", counted(slow_.size(), "round"));
         print("rounds of the most ranks, foretold from those of fewer", held_out);
         print("all rounds, played through with the rates of all", played);
         nlohmann::ordered_json json{{"format", ""}};  // first: files are known by it
@@ -120,6 +138,7 @@ public:
         json["instructions"] = kernels::to_string(kernels::best_isa());
         json["placement"] = placement_;
         json["with_disturbed"] = with_disturbed_;
+        json["slow_memory"] = slow_;
         json["lines"] = lines_;
         json["held_out"] = json_of(held_out);
         json["simulated"] = json_of(played);
@@ -129,11 +148,29 @@ public:
 private:
     struct Pass {
         bool is_valid = true;
+        double memory = 0;  // as MemoryProbe has it, before or after the round, whichever is slower
         MeasuredRound round;
     };
-    using Measured = std::pair<std::string, std::vector<Pass>>;  // by name, those of all passes that count
+    // By ranks and number of the setting, those of all passes that count; on the ranks that took part.
+    using Measured = std::map<std::pair<int, std::size_t>, std::vector<Pass>>;
 
     [[nodiscard]] bool leads() const { return world_.rank() == 0; }
+    [[nodiscard]] bool saw_fast_memory(const Pass& pass) const {
+        return !passes_memory(pass.round.shape) || pass.memory >= as_fast * fastest_memory_.at(pass.round.shape.cores_in_use());
+    }
+    [[nodiscard]] bool is_lacking(const std::vector<Pass>& rounds) const {
+        return std::ranges::none_of(rounds,
+                                    [this](const Pass& pass) { return (pass.is_valid || with_disturbed_) && saw_fast_memory(pass); });
+    }
+    // Rank 0 has seen all rounds, the others some.
+    [[nodiscard]] bool lacks_any() const {
+        return from_first(world_, std::ranges::any_of(measured_, [this](const auto& rounds) { return is_lacking(rounds.second); }));
+    }
+    [[nodiscard]] static bool from_first(const Communicator& ranks, bool decision) {
+        auto all = static_cast<std::uint8_t>(decision);
+        broadcast(ranks, std::span<std::uint8_t>(&all, 1), 0);
+        return all != 0;
+    }
 
     void measure_on_first(int ranks) {
         const bool takes_part = world_.rank() < ranks;
@@ -149,29 +186,47 @@ private:
         MachineShape machine{.machines = static_cast<int>(Nodes(some).count()), .cached_bytes = last_level_cache_bytes()};
         machine.cores = static_cast<int>(std::lround(std::ceil(load.cores() / machine.machines)));
         if (leads()) fmt::print("{}\n", placement_);
-        for (const auto& setting : settings) {
+        MemoryProbe memory(some);
+        std::set<std::string> names;
+        for (std::size_t index = 0; index < settings.size(); ++index) {
+            const Setting& setting = settings[index];
             const auto full = benchmark_setting(setting, some.size(), largest_bytes_, rules_.most_repetitions);
             const bool is_secure = std::string(setting.exchange) == "secure";
             if (is_secure && full.silos < 3) continue;
             if (some.size() == 1 && std::string(setting.transport) == "messages") continue;
+            const RoundShape shape = shape_of(full, setting.ring_bits, is_secure, some.size(), machine);
+            const std::string name = name_of(setting, shape);
+            if (!names.insert(name).second) continue;  // for some numbers of ranks two settings are the same
+            const Measured::key_type key{some.size(), index};
+            if (is_extra_ && !measured_.contains(key)) continue;
+            auto& rounds = measured_[key];
+            if (is_extra_ && !from_first(some, is_lacking(rounds))) continue;
+            const double before = memory.now();
             const auto lines = race(some, load, {setting.exchange}, {setting.ring_bits}, full, rules_);
-            keep(lines.back(), shape_of(full, setting.ring_bits, is_secure, some.size(), machine));
+            const double after = memory.now();
+            double& fastest = fastest_memory_[shape.cores_in_use()];
+            fastest = std::max({fastest, before, after});
+            keep(name, lines.back(), shape, std::min(before, after), rounds);
+            if (lines.back().repetitions == 0) measured_.erase(key);  // it cannot be made
         }
     }
 
-    void keep(const BenchmarkLine& line, const RoundShape& shape) {
-        const std::string name = fmt::format("{} of {}, {} bits, {} on {}{}{}", line.exchange, size_text(line.bytes()), shape.ring_bits,
-                                             counted(shape.silos, "silo"), counted(static_cast<std::size_t>(shape.ranks), "rank"),
-                                             line.graph.empty() ? "" : fmt::format(", {}, {} left", line.graph, shape.leavers),
-                                             line.setting.transport == "messages" ? ", messages" : "");
+    static std::string name_of(const Setting& setting, const RoundShape& shape) {
+        std::string name =
+            fmt::format("{} of {}, {} bits, {} on {}", setting.exchange, size_text(4.0 * static_cast<double>(shape.parameters)),
+                        shape.ring_bits, counted(shape.silos, "silo"), counted(static_cast<std::size_t>(shape.ranks), "rank"));
+        if (shape.is_secure) name += fmt::format(", {}, {}, {} left", setting.graph, shape.plan.neighbours, shape.leavers);
+        return name + (shape.shares_memory || shape.ranks == 1 ? "" : ", messages");
+    }
+
+    void keep(const std::string& name, const BenchmarkLine& line, const RoundShape& shape, double memory, std::vector<Pass>& rounds) {
         lines_.push_back(line.to_json(shape.ranks));
         lines_.back()["transport"] = line.setting.transport;
+        lines_.back()["memory_reads"] = memory;
         if (leads()) {
             fmt::print("  {:<74}{:>11.3f} ms{}{}\n", name, 1e3 * line.median_s, line.note.empty() ? "" : "  ", line.note);
             std::fflush(stdout);
         }
-        auto found = std::ranges::find(measured_, name, &Measured::first);
-        if (found == measured_.end()) found = measured_.insert(found, {name, {}});
         if (line.repetitions == 0 || (!line.is_valid && !with_disturbed_)) return;
         // Others take wall time from a line, but hardly any of its CPU time.
         double seconds = line.median_s;
@@ -179,7 +234,7 @@ private:
             seconds = 0;
             for (const auto& [phase, time] : line.phases) seconds += time;
         }
-        found->second.push_back({line.is_valid, {name, shape, seconds, line.phases}});
+        rounds.push_back({line.is_valid, memory, {name, shape, seconds, line.phases}});
     }
 
     static nlohmann::json json_of(const std::vector<HeldOut>& rounds) {
@@ -216,8 +271,11 @@ private:
     std::uint64_t largest_bytes_;
     bool with_disturbed_;
     std::string placement_;
-    std::vector<Measured> measured_;
-    std::vector<MeasuredRound> rounds_;  // of each the fastest
+    Measured measured_;
+    bool is_extra_ = false;
+    std::map<double, double> fastest_memory_;  // by cores in use
+    std::vector<MeasuredRound> rounds_;        // of each the fastest
+    std::vector<std::string> slow_;            // names of those that never saw the memory at its fastest
     nlohmann::json lines_ = nlohmann::json::array();
 };
 

@@ -29,5 +29,15 @@ TEST(MachineLimits, AreTheSameOnAllRanksAndAboveNothing) {
     }
 }
 
+TEST(MemoryProbe, SaysTheSameOnAllRanks) {
+    const Communicator world = Communicator::world();
+    MemoryProbe memory(world);
+    for (int i = 0; i < 2; ++i) {
+        const double now = memory.now();
+        EXPECT_GT(now, 1e8);
+        for (const double of_rank : all_gather(world, now)) EXPECT_EQ(of_rank, now);
+    }
+}
+
 }  // namespace
 }  // namespace silosum

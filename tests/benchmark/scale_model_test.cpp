@@ -74,6 +74,7 @@ TEST(ScaleModel, UnevenSilosCostWhatTheBusiestRankDoes) {
     const auto model = ScaleModel::fit(rounds_on({1, 2, 4, 8}));
     RoundShape shape = planted_shape(16, 16, 100000, true);
     shape.cores = 16;
+    shape.cached_bytes = 1e9;  // what all cores of a machine share has no busiest
     RoundShape uneven = shape;
     uneven.silos = 17;
     uneven.plan = plan_of_silos(17, {.graph = "complete", .corrupt = 0.05, .dropouts = 0.05});
@@ -108,6 +109,63 @@ TEST(ScaleModel, OnlyVectorsThatCachesDoNotHoldPassMemory) {
             EXPECT_GE(more, (silos + 1 + 2) * 4.0 * (1 << 20));  // each update, the model and a mean in double
         }
     }
+}
+
+// The rest of a phase is shared out among more cores.
+TEST(ScaleModel, MoreCoresDoNotWidenTheBus) {
+    const auto model = ScaleModel::fit(rounds_on({1, 2, 4, 8}));
+    RoundShape shape = planted_shape(16, 16, 1000000, false);
+    double bytes = 0;
+    double others = 0;
+    for (const auto& row : kind_list()) {
+        const double amount = work_of(shape).at("encode")[static_cast<std::size_t>(row.kind)];
+        if (row.kind == Kind::bus) bytes = amount;
+        if (row.kind != Kind::bus) others += amount * planted_seconds(row.kind);
+    }
+    ASSERT_GT(bytes, 0);
+    for (const int cores : {1, 2, 16}) {
+        shape.cores = cores;
+        const double expected = bytes * planted_seconds(Kind::bus) + others / cores;
+        EXPECT_NEAR(model.predict(shape).phases.at("encode").value, expected, 1e-3 * expected) << cores;
+    }
+}
+
+TEST(ScaleModel, WhatCoresShareIsUnknownToAFitOnOneNumberOfThem) {
+    const auto model = ScaleModel::fit(rounds_on({2, 4, 8}));
+    EXPECT_FALSE(model.has_measured(Kind::bus));
+    EXPECT_TRUE(ScaleModel::fit(rounds_on({1, 2, 4})).has_measured(Kind::bus));
+    RoundShape shape = planted_shape(16, 16, 1000000, false);
+    EXPECT_EQ(model.problem_with(shape), "");
+    shape.cores = 16;
+    EXPECT_THAT(model.problem_with(shape), testing::HasSubstr("does not know what 16 cores take from each other"));
+    shape.cached_bytes = 1e9;
+    EXPECT_EQ(model.problem_with(shape), "");
+}
+
+// With silos on some of the ranks only, the pipeline waits for these; but not for the memory that all share.
+TEST(ScaleModel, PlayedRoundsOfFewSilosShareTheBusToo) {
+    const auto model = ScaleModel::fit(rounds_on({1, 2, 4, 8}));
+    RoundShape shape = planted_shape(16, 8, 1000000, true);
+    shape.cores = 16;
+    for (const double cached : {1e9, 0.0}) {
+        shape.cached_bytes = cached;
+        const double foretold = model.predict(shape).total.value;
+        EXPECT_NEAR(simulate_round(model, {.shape = shape}, 1).sum_s, foretold, 0.1 * foretold) << cached;
+    }
+}
+
+// Twice the ranks on the same cores take one step more to meet, each of twice as many.
+TEST(ScaleModel, MeetingsTakeAsManyStepsAsTheRanksDouble) {
+    const auto amount = [](int ranks, int cores, const char* phase, Kind kind) {
+        RoundShape shape = planted_shape(ranks, static_cast<std::uint32_t>(ranks), 1 << 20, false);
+        shape.cores = cores;
+        return work_of(shape).at(phase)[static_cast<std::size_t>(kind)];
+    };
+    EXPECT_EQ(amount(1, 2, "idle", Kind::pause), 0);
+    EXPECT_EQ(amount(8, 8, "wait", Kind::meeting), 8 * 3);
+    EXPECT_EQ(amount(16, 8, "wait", Kind::meeting), 16 * 4);
+    EXPECT_EQ(amount(16, 16, "idle", Kind::pause), 3 * 4);
+    EXPECT_EQ(amount(16, 4, "idle", Kind::pause), 3 * 4 * 4) << "four ranks a core take turns";
 }
 
 TEST(ScaleModel, AFitOfSmallVectorsRefusesLargeOnes) {

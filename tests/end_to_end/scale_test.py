@@ -8,17 +8,17 @@ import harness
 
 # Rates of a machine that does not exist, so that nothing here depends on the time of day. Order and names are those of docs/formats.md.
 KINDS = (
-    "encode", "encode_more", "encode_shared", "move", "add_up", "decode", "memory", "message", "message_bytes", "meeting", "stream", "tag", "look", "hash",
-    "agreement", "signature", "product", "pause", "link_bytes", "link_hop",
+    "encode", "encode_more", "encode_shared", "move", "add_up", "decode", "memory", "bus", "message", "message_bytes", "meeting", "stream", "tag", "look", "hash",
+    "agreement", "signature", "product", "pause", "uneven", "uneven_shared", "link_bytes", "link_hop",
 )
 SECONDS = {"message": 1e-6, "meeting": 1e-6, "agreement": 5e-5, "signature": 5e-5, "product": 2e-9, "pause": 1e-6}
 
 
 def a_fit():
     return {
-        "format": "silosum-fit", "version": 3, "cached_bytes": 3e7, "spread": 0.05, "doubling": 0.1,
+        "format": "silosum-fit", "version": 4, "cached_bytes": 3e7, "spread": 0.05, "doubling": 0.1,
         "covariance": [[0.0] * len(KINDS) for _ in KINDS],
-        "ranges": {"ranks": [1, 8], "silos": [1, 64], "parameters": [65536, 8388608], "machines": [1, 1]},
+        "ranges": {"ranks": [1, 8], "silos": [1, 64], "parameters": [65536, 8388608], "machines": [1, 1], "cores": [1, 2]},
         "rates": [{"name": kind, "seconds": SECONDS.get(kind, 2e-10), "measured": not kind.startswith("link")} for kind in KINDS],
     }
 
@@ -37,13 +37,17 @@ class Scale(harness.EndToEnd):
         result = harness.run(["bench", "--fit", file, "--sizes", "256K", "--repetitions", "1", "--disturbed"], ranks=2)
         self.assertEqual(result.code, 0, str(result))
         fit = json.loads(file.read_text())
-        self.assertEqual((fit["format"], fit["version"]), ("silosum-fit", 3))
+        self.assertEqual((fit["format"], fit["version"]), ("silosum-fit", 4))
         self.assertEqual([rate["name"] for rate in fit["rates"]], list(KINDS))
         for rate in fit["rates"]:
             self.assertLessEqual(rate["low"], rate["seconds"])
             self.assertLessEqual(rate["seconds"], rate["high"])
         self.assertEqual({line["ranks"] for line in fit["lines"]}, {1, 2})
-        self.assertTrue(all(line["wrong_words"] == 0 for line in fit["lines"]))
+        self.assertTrue(all(line["wrong_words"] == 0 and line["memory_reads"] > 0 for line in fit["lines"]))
+        rounds = [(line["ranks"], line["exchange"], line["bytes"], line["ring_bits"], line["silos"], line.get("graph"), line["dropouts"], line["transport"])
+                  for line in fit["lines"]]
+        self.assertGreaterEqual(min(rounds.count(line) for line in rounds), 3, "passes")
+        self.assertLessEqual(max(rounds.count(line) for line in rounds), 6, "no round is timed twice in a pass")
         again = harness.run(["bench", "--fit", file, "--sizes", "256K", "--repetitions", "1", "--disturbed"])
         self.assertEqual(again.code, 0, f"a fit may be made anew: {again}")
 
@@ -93,10 +97,10 @@ class Scale(harness.EndToEnd):
             self.assertEqual(result.code, 2, str(result))
             self.assertIn(text, result.err)
         self.assertIn("goes with --fit", harness.run(["plan", harness.PENGUINS, "--silos", "9"]).err)
-        self.fit.write_text(json.dumps(a_fit() | {"version": 2}))
+        self.fit.write_text(json.dumps(a_fit() | {"version": 3}))
         result = self.plan("--ranks", "4")
         self.assertEqual(result.code, 3, str(result))
-        self.assertIn("version 2, this program reads 3", result.err)
+        self.assertIn("version 3, this program reads 4", result.err)
 
 
 if __name__ == "__main__":
