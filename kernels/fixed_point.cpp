@@ -26,7 +26,8 @@ using HalfWords = hn::Rebind<std::uint32_t, Doubles>;  // as many 32-bit words a
 
 /// Coordinates that are looked at together; whether all lie in the range is asked once for each piece.
 inline constexpr std::size_t encode_piece = 128;
-/// How far ahead of them coordinates are asked for: what a processor fetches by itself stops at the end of each page.
+/// How far ahead coordinates are asked for: what a processor fetches by itself stops at the end of each page. In every step a little, as
+/// many at once would wait for places.
 inline constexpr std::size_t encode_ahead = 512;
 
 HWY_INLINE DoubleVector difference(const float* local, const float* global) {
@@ -98,6 +99,11 @@ HWY_INLINE V added(V v, Rest... rest) {
     return hn::Add(v, added(rest...));
 }
 
+/// Also behind the end of an array, as who encodes one piece is likely to go on with the next: such an address is asked for, never read.
+HWY_INLINE void fetch(const float* values) {
+    hwy::Prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(values) + encode_ahead * sizeof(float)));
+}
+
 /// The encodings of local[at + i] - global[i] of some updates, added up in registers. Returns whether all coordinates of all of them lie in
 /// the range.
 template <Store store, class Word, std::size_t... u>
@@ -106,6 +112,8 @@ HWY_INLINE bool add_encodings(std::size_t n, const SummedUpdate* updates, std::s
     const Scaling scalings[] = {Scaling({.range = range, .factor = updates[u].factor})...};
     auto inside = hn::Eq(scalings[0].range, scalings[0].range);
     const auto body = [&inside, &scalings](const float* x, Word* z, const auto*... y) HWY_ATTR {
+        fetch(x);
+        (fetch(y), ...);
         const auto from = load_doubles(x);
         const auto sum = added(integer_of<Word>(scalings[u](hn::Sub(load_doubles(y), from), inside))...);
         store_words<store>(lanes_of(z), narrowed(sum, z), z);
@@ -130,19 +138,10 @@ HWY_NOINLINE EncodeCount count_outside(std::size_t n, const float* local, const 
     return {.clipped = beyond, .not_finite = padded - finite};
 }
 
-/// Also behind the end of an array, as who encodes one piece is likely to go on with the next: such an address is asked for, never read.
-HWY_INLINE void fetch(const float* values) {
-    constexpr std::size_t line = 64;
-    const auto first = reinterpret_cast<std::uintptr_t>(values) + encode_ahead * sizeof(float);
-    for (std::size_t at = 0; at < encode_piece * sizeof(float); at += line) hwy::Prefetch(reinterpret_cast<const char*>(first + at));
-}
-
 template <Store store, std::size_t group, class Word>
 HWY_INLINE void encode_group(std::size_t n, std::size_t at, SummedUpdate* updates, const float* global, double range, Word* words) {
     for (std::size_t i = 0; i < n; i += encode_piece) {
         const std::size_t piece = std::min(encode_piece, n - i);
-        for (std::size_t u = 0; u < group; ++u) fetch(updates[u].local + at + i);
-        fetch(global + at + i);
         if (add_encodings<store>(piece, updates, at + i, global + at + i, range, words + i, std::make_index_sequence<group>())) continue;
         for (std::size_t u = 0; u < group; ++u) {
             const EncodeCount outside = count_outside(piece, updates[u].local + at + i, global + at + i, range);
