@@ -73,9 +73,14 @@ public:
                                full == label ? "" : "<title>" + escape(full) + "</title>");
         };
         if (labels.empty()) {
+            double free = 0;  // from where nothing is written yet
             for (const auto& tick : x_.ticks()) {
                 svg += fmt::format("<path class=\"frame\" d=\"M{:.1f} {}v5\"/>", x(tick.value), bottom);
-                mark_x(x(tick.value), tick.label, tick.label);
+                const double half = letter_width * static_cast<double>(tick.label.size()) / 2;
+                const double at = std::min(x(tick.value), width - half);
+                if (at - half < free) continue;  // the mark alone
+                mark_x(at, tick.label, tick.label);
+                free = at + half;
             }
         }
         for (std::size_t bar = 0; bar < labels.size(); ++bar) {

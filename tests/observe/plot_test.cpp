@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <regex>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -118,6 +119,25 @@ TEST(LineChart, DrawsEveryPointOfEveryLineAndNamesIt) {
     EXPECT_EQ(count_of("class=\"band s0\"", svg), 2U);
     EXPECT_THAT(svg, HasSubstr("aria-label=\"T: a from 0.5 at round 1 to 0.125 at 3; b &lt;i&gt; from 1 at round 1 to 0 at 3; "));
     EXPECT_THAT(svg, Not(HasSubstr("<i>")));
+}
+
+TEST(LineChart, WritesNoNumberOverAnotherNorBeyondTheEdge) {
+    LineChart chart = chart_of({{1, 1}, {95.4, 2}});
+    chart.x = {.title = "size", .unit = "B", .log = true};
+    for (const double at : {1.0, 4.0, 64.0, 95.4}) chart.x.marks.push_back({at, fmt::format("{} MiB", at)});
+    const std::string svg = draw(chart);
+    const std::regex number("<text x=\"([0-9.]+)\" y=\"228\" text-anchor=\"middle\">([^<]+)<");
+    double free = 0;
+    std::vector<std::string> numbers;
+    for (auto found = std::sregex_iterator(svg.begin(), svg.end(), number); found != std::sregex_iterator(); ++found) {
+        numbers.push_back((*found)[2]);
+        const double half = 3.3 * static_cast<double>(numbers.back().size());
+        EXPECT_GE(std::stod((*found)[1]) - half, free - 0.1) << numbers.back();
+        free = std::stod((*found)[1]) + half;
+        EXPECT_LE(free, 500.1);
+    }
+    EXPECT_THAT(numbers, ElementsAre("1 MiB", "4 MiB", "64 MiB"));
+    EXPECT_EQ(count_of("v5\"/>", svg), 4U) << "each has its mark";
 }
 
 TEST(LineChart, LeavesGapsWhereThereIsNoValue) {
