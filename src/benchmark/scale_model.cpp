@@ -32,7 +32,8 @@ std::map<std::string, double> scales_of(const RoundShape& shape) {
     return {{"ranks", shape.ranks},
             {"silos", shape.silos},
             {"parameters", static_cast<double>(shape.parameters)},
-            {"machines", shape.machines}};
+            {"machines", shape.machines},
+            {"cores", shape.cores_in_use()}};
 }
 
 void widen(Ranges& ranges, const std::string& what, double value) {
@@ -62,7 +63,9 @@ ScaleModel ScaleModel::fit(const std::vector<MeasuredRound>& rounds) {
     std::vector<double> wanted;
     ScaleModel model;
     model.cached_bytes_ = rounds.front().shape.cached_bytes;
-    for (const MeasuredRound& round : rounds) widen(model.ranges_, "cores", round.shape.cores_in_use());
+    for (const MeasuredRound& round : rounds) {
+        for (const auto& [what, value] : scales_of(round.shape)) widen(model.ranges_, what, value);
+    }
     // Whether a core waits for memory by itself or for the others shows only where both are there.
     const bool knows_bus = model.ranges_.at("cores")[0] < model.ranges_.at("cores")[1];
     for (const MeasuredRound& round : rounds) {
@@ -83,7 +86,6 @@ ScaleModel ScaleModel::fit(const std::vector<MeasuredRound>& rounds) {
             const auto found = seconds.find(phase);
             wanted.push_back((found == seconds.end() ? 0 : found->second) / round.seconds);
         }
-        for (const auto& [what, value] : scales_of(round.shape)) widen(model.ranges_, what, value);
     }
     const NonNegativeFit found = fit_non_negative(rows, wanted);
     std::ranges::copy(found.values, model.rates_.begin());
@@ -156,8 +158,11 @@ std::string ScaleModel::problem_with(const RoundShape& shape) const {
                     ranges_.at("cores")[0], shape.cores_in_use());
             }
             if (row.kind == Kind::memory) {
-                return fmt::format("the fit has measured vectors only that stay in the caches, of {}; make one with larger --sizes",
-                                   size_text(cached_bytes_));
+                return fmt::format(
+                    "the fit has measured only rounds whose vectors the caches ({}) hold all together, and knows nothing of memory; make "
+                    "one with "
+                    "--sizes {:.0f}M or larger",
+                    size_text(cached_bytes_), std::ceil(cached_bytes_ / (1 << 20)));
             }
             return fmt::format("the fit has not measured {} ({}), which the phase {} of this round needs; make one on more ranks", row.name,
                                row.help, phase);
@@ -229,9 +234,11 @@ ScaleModel ScaleModel::from_json(const nlohmann::json& json) {
         require<DataError>(json.at("format") == "silosum-fit", "its format is not silosum-fit");
         require<DataError>(json.at("version") == fit_version, "it is of version {}, this program reads {}; make it anew with bench --fit",
                            json.at("version").dump(), fit_version);
+        require<DataError>(json.at("rates").size() == kind_list().size(), "it has {} rates, not {}; make it anew with bench --fit",
+                           json.at("rates").size(), kind_list().size());
         for (const auto& rate : json.at("rates")) {
             const auto row = std::ranges::find(kind_list(), rate.at("name").get<std::string>(), [](const KindRow& r) { return r.name; });
-            require<DataError>(row != kind_list().end(), "it has a rate \"{}\" that this program does not know", rate.at("name").dump());
+            require<DataError>(row != kind_list().end(), "it has a rate {} that this program does not know", rate.at("name").dump());
             const auto kind = static_cast<std::size_t>(row->kind);
             model.rates_[kind] = rate.at("seconds").get<double>();
             model.is_measured_[kind] = rate.at("measured").get<bool>();
@@ -245,9 +252,11 @@ ScaleModel ScaleModel::from_json(const nlohmann::json& json) {
         model.doubling_ = json.at("doubling").get<double>();
         model.cached_bytes_ = json.at("cached_bytes").get<double>();
         model.ranges_ = json.at("ranges").get<Ranges>();
-        require<DataError>(model.ranges_.contains("cores"), "its ranges have no \"cores\"");
+        for (const auto& [what, value] : scales_of({})) {
+            require<DataError>(model.ranges_.contains(what), "its ranges have no \"{}\"; make it anew with bench --fit", what);
+        }
     } catch (const nlohmann::json::exception& error) {
-        throw DataError(fmt::format("it is no fit: {}", error.what()));
+        throw DataError(fmt::format("it is damaged, or no fit ({}); make it anew with bench --fit", error.what()));
     }
     return model;
 }

@@ -272,7 +272,7 @@ struct Command {
             "device", po::value(&device)->default_value("cpu"), "cpu, or cuda: our sums on GPUs over NCCL, one GPU for each rank")(
             "chunk-kib", po::value(&chunk_kib)->default_value(setting.chunk_kib), "KiB that a rank sends to all others in one step")(
             "repetitions", po::value(&rules.most_repetitions)->default_value(rules.most_repetitions),
-            "the most repetitions; fewer where all medians are known to 3 %. In a pass of a fit four times as many")(
+            "the most repetitions; fewer where all medians are known to 3 %. In a pass of a fit four times as many, and six at least")(
             "seconds", po::value(&rules.seconds)->default_value(rules.seconds), "about how long to repeat one setting")(
             "phases", "show the phases of our sums, each also as a share of what this machine could do at most")(
             "json", po::value(&json), "file for the lines as JSON")("csv", po::value(&csv), "file for the lines as a table")(
@@ -302,6 +302,8 @@ struct Command {
             sweep.graphs.push_back(word);
         }
         for (const auto& word : comma_list(dropouts)) sweep.dropouts.push_back(number_in<double>("--dropouts", word, 0, 0.9));
+        require(rules.most_repetitions >= 1 && rules.most_repetitions <= 4096, "--repetitions {}: must be from 1 to 4096",
+                rules.most_repetitions);
         for (const std::size_t parameters : sweep.parameters) {
             const std::uint64_t sums =
                 (rules.most_repetitions + 1) * BenchmarkSetting{.parameters = parameters, .part = part_size()}.parts();
@@ -320,8 +322,6 @@ struct Command {
         require(ranks_per_node == 0 || (device == "cpu" && transport != "messages"),
                 "--ranks-per-node is for words in shared memory: leave out --device and --transport messages");
         require(chunk_kib >= 1 && chunk_kib <= 1 << 20, "--chunk-kib {}: must be from 1 to 1048576", chunk_kib);
-        require(rules.most_repetitions >= 1 && rules.most_repetitions <= 4096, "--repetitions {}: must be from 1 to 4096",
-                rules.most_repetitions);
         require(rules.seconds > 0, "--seconds {}: must be above 0", rules.seconds);
         for (const auto& [list, option] : {std::pair(sweep.exchanges.empty(), "--exchange"), std::pair(sweep.rings.empty(), "--ring"),
                                            std::pair(sweep.parameters.empty(), "--sizes"), std::pair(sweep.graphs.empty(), "--graph"),
@@ -379,6 +379,7 @@ int bench(const Communicator& world, const Command& command, bool chose_exchange
         for (const auto& [flag, file] : {std::pair("--json", command.json), {"--csv", command.csv}, {"--fit", command.fit}}) {
             if (!file.empty()) check_output(flag, file, {});
         }
+        require(command.json.empty() || command.json != command.csv, "--json and --csv both name {}: choose two files", command.json);
         require(command.fit.empty() || (command.device == "cpu" && command.part.empty() && command.ranks_per_node == 0),
                 "--fit times whole vectors on the CPU, and nodes as they are: leave out --device, --part and --ranks-per-node");
         require(command.fit.empty() || (command.json.empty() && command.csv.empty() && !with_phases),

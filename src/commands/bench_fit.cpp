@@ -88,7 +88,8 @@ public:
     Fitting(const Communicator& world, const RaceRules& rules, std::uint64_t largest_bytes, bool with_disturbed)
         : world_(world), rules_(rules), largest_bytes_(largest_bytes), with_disturbed_(with_disturbed) {
         rules_.seconds /= passes;
-        rules_.most_repetitions = std::min<std::uint64_t>(4 * rules.most_repetitions, most_sums / 2);  // short rounds need many to be known
+        // Short rounds need many to be known, and no round is known by a few.
+        rules_.most_repetitions = std::clamp<std::uint64_t>(4 * rules.most_repetitions, fewest_repetitions, most_sums / 2);
     }
 
     void measure() {
@@ -118,9 +119,9 @@ public:
 
     /// Of rank 0.
     [[nodiscard]] nlohmann::ordered_json result() const {
-        require(rounds_.size() >= 3,
-                "--fit: only {} of {} rounds are valid; try again when nobody else uses the machine, or give --disturbed", rounds_.size(),
-                measured_.size());
+        require<RuntimeError>(rounds_.size() >= 3,
+                              "--fit: only {} of {} rounds are valid; try again when nobody else uses the machine, or give --disturbed",
+                              rounds_.size(), measured_.size());
         ScaleModel model = ScaleModel::fit(rounds_);
         const auto held_out = ScaleModel::hold_out(rounds_);
         model.set_doubling(held_out.empty() ? model.spread() : root_mean_square(held_out));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -47,13 +48,16 @@ Link read_link(const std::string& text) {
 }
 
 ScaleModel read_fit(const std::string& file) {
+    std::error_code ignored;
+    require<DataError>(!std::filesystem::is_directory(file, ignored),
+                       "--fit {} is a folder; `silosum bench --fit FILE` makes what is wanted", file);
     std::ifstream stream(file, std::ios::binary);
     require<DataError>(stream.good(), "cannot read {}; `silosum bench --fit FILE` makes one", file);
     const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
     try {
         return ScaleModel::from_json(nlohmann::json::parse(text));
     } catch (const nlohmann::json::exception& error) {
-        throw DataError(fmt::format("{} is no fit: {}", file, error.what()));
+        throw DataError(fmt::format("{} is cut off, or no JSON at all: {}; make a fit anew with bench --fit", file, error.what()));
     } catch (const DataError& error) {
         throw DataError(fmt::format("{} cannot be used: {}", file, error.what()));
     }

@@ -43,12 +43,13 @@ TEST(ScaleModel, IntervalsGrowWithTheDistance) {
         shape.ranks = shape.cores = ranks;
         const auto prediction = model.predict(shape);
         EXPECT_DOUBLE_EQ(prediction.beyond.at("ranks"), ranks / 8.0);
+        EXPECT_DOUBLE_EQ(prediction.beyond.at("cores"), ranks / 2.0);
         const double now = (prediction.total.high - prediction.total.value) / prediction.total.value;
         EXPECT_GT(now, wide - 1e-12);
         EXPECT_LE(prediction.total.low, prediction.total.value);
         wide = now;
     }
-    EXPECT_NEAR(wide, 2 * 0.1 * 5, 0.01) << "five doublings of a tenth each, twice that either way";
+    EXPECT_NEAR(wide, 2 * 0.1 * (5 + 7), 0.01) << "five doublings of ranks and seven of cores, a tenth each, twice that either way";
 }
 
 TEST(ScaleModel, MoreWorkTakesMoreTime) {
@@ -173,8 +174,10 @@ TEST(ScaleModel, AFitOfSmallVectorsRefusesLargeOnes) {
     std::erase_if(rounds, [](const MeasuredRound& round) { return round.shape.parameters > 10000; });
     const auto model = ScaleModel::fit(rounds);
     EXPECT_EQ(model.problem_with(planted_shape(4, 4, 10000, false)), "");
-    EXPECT_EQ(model.problem_with(planted_shape(4, 4, 1 << 24, false)),
-              "the fit has measured vectors only that stay in the caches, of 3.8 MiB; make one with larger --sizes");
+    EXPECT_EQ(
+        model.problem_with(planted_shape(4, 4, 1 << 24, false)),
+        "the fit has measured only rounds whose vectors the caches (3.8 MiB) hold all together, and knows nothing of memory; make one with "
+        "--sizes 4M or larger");
 }
 
 TEST(ScaleModel, ALinkThatWasNotMeasuredMustBeGiven) {

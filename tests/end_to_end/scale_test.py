@@ -52,13 +52,14 @@ class Scale(harness.EndToEnd):
         self.assertEqual(again.code, 0, f"a fit may be made anew: {again}")
 
     def test_a_plan_says_how_far_it_is_from_what_was_measured(self):
-        near = self.plan("--ranks", "4")
+        near = self.plan("--ranks", "4", "--cores", "2")
         self.assertEqual(near.code, 0, str(near))
         self.assertIn("within what was measured", near.out)
         self.assertNotIn("warning", near.out)
         far = self.plan("--ranks", "4096", "--silos", "1000", "--machines", "64", "--link", "12.5G,2us", "--secure")
         self.assertEqual(far.code, 0, str(far))
         self.assertIn("512x in ranks", far.out)
+        self.assertIn("32x in cores", self.plan("--ranks", "64", "--cores", "64").out)
         self.assertIn("warning: that is far", far.out)
         for phase in ("keys", "encode", "mask", "wire", "agree", "unmask", "decode", "publish", "hash", "idle", "all"):
             self.assertRegex(far.out, rf"(?m)^{phase} ")
@@ -101,6 +102,22 @@ class Scale(harness.EndToEnd):
         result = self.plan("--ranks", "4")
         self.assertEqual(result.code, 3, str(result))
         self.assertIn("version 3, this program reads 4", result.err)
+        damaged = a_fit()
+        for damage, text in (
+            (damaged | {"rates": damaged["rates"][1:]}, f"has {len(KINDS) - 1} rates, not {len(KINDS)}"),
+            (damaged | {"ranges": {"ranks": [1, 8]}}, "ranges have no"),
+            (damaged | {"ranges": {"ranks": [1]}}, "is damaged, or no fit"),
+        ):
+            self.fit.write_text(json.dumps(damage))
+            result = self.plan("--ranks", "4")
+            self.assertEqual(result.code, 3, str(result))
+            self.assertIn(text, result.err)
+            self.assertIn("make it anew with bench --fit", result.err)
+        self.fit.write_text(json.dumps(damaged)[:100])
+        self.assertIn("is cut off, or no JSON at all", self.plan("--ranks", "4").err)
+        result = harness.run(["plan", "--fit", self.folder, "--parameters", "1000", "--ranks", "4"])
+        self.assertEqual(result.code, 3, str(result))
+        self.assertIn("is a folder", result.err)
 
 
 if __name__ == "__main__":

@@ -178,6 +178,8 @@ class Bench(harness.EndToEnd):
             (["--device", "gpu"], 'unknown --device "gpu"'),
             (["--json", "."], "is no file"),
             (["--ranks-per-node", "-1"], "must be 0 or more"),
+            (["--repetitions", "-3"], "must be from 1 to 4096"),
+            (["--json", "same", "--csv", "same"], "both name same"),
             (["--ranks-per-node", "2", "--transport", "messages"], "leave out --device and --transport messages"),
             (["--ranks-per-node", "2", "--fit", "fit.json"], "--part and --ranks-per-node"),
         ):
