@@ -102,7 +102,8 @@ public:
             is_extra_ = pass > passes;
             for (const int ranks : rank_counts(world_.size())) measure_on_first(ranks);
         }
-        for (auto& [key, rounds] : measured_) {
+        for (auto& entry : measured_) {
+            auto& rounds = entry.second;
             // Where some are so good, the others do not count.
             const auto prefer = [&rounds](auto is_good) {
                 if (std::ranges::any_of(rounds, is_good)) std::erase_if(rounds, [&](const Pass& pass) { return !is_good(pass); });

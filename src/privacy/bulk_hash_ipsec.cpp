@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <memory>
+#include <utility>
 
 #define NO_COMPAT_IMB_API_053  // names of old versions, which OpenSSL has too
 #include <intel-ipsec-mb.h>
@@ -18,18 +20,18 @@ void check(IMB_MGR& lanes) {
     require<RuntimeError>(error == 0, "ipsec-mb says: {}; build with -DSILOSUM_IPSEC_MB=OFF to do without", imb_get_strerror(error));
 }
 
+using Manager = std::unique_ptr<IMB_MGR, void (*)(IMB_MGR*)>;
 // One a thread for good: making it takes longer than a hash, as it computes known answers first, and pieces that are hashed side by side
 // are kept in it.
+thread_local Manager of_thread(nullptr, free_mb_mgr);
+
 IMB_MGR& manager() {
-    thread_local const std::unique_ptr<IMB_MGR, void (*)(IMB_MGR*)> of_thread(
-        [] {
-            IMB_MGR* const made = alloc_mb_mgr(0);
-            if (made != nullptr) init_mb_mgr_auto(made, nullptr);
-            return made;
-        }(),
-        free_mb_mgr);
-    require<RuntimeError>(of_thread != nullptr, "no memory for ipsec-mb");
-    check(*of_thread);
+    if (of_thread) return *of_thread;
+    Manager made(alloc_mb_mgr(0), free_mb_mgr);
+    require<RuntimeError>(made != nullptr, "no memory for ipsec-mb");
+    init_mb_mgr_auto(made.get(), nullptr);
+    check(*made);
+    of_thread = std::move(made);
     return *of_thread;
 }
 
