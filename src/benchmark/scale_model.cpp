@@ -159,9 +159,8 @@ std::string ScaleModel::problem_with(const RoundShape& shape) const {
             }
             if (row.kind == Kind::memory) {
                 return fmt::format(
-                    "the fit has measured only rounds whose vectors the caches ({}) hold all together, and knows nothing of memory; make "
-                    "one with "
-                    "--sizes {:.0f}M or larger",
+                    "the fit has measured only rounds whose vectors the caches ({}) hold all together, and knows nothing of memory; "
+                    "make one with --sizes {:.0f}M or larger",
                     size_text(cached_bytes_), std::ceil(cached_bytes_ / (1 << 20)));
             }
             return fmt::format("the fit has not measured {} ({}), which the phase {} of this round needs; make one on more ranks", row.name,
