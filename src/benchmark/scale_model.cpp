@@ -136,7 +136,9 @@ std::map<std::string, double> ScaleModel::beyond(const RoundShape& shape) const 
     std::map<std::string, double> factors;
     for (const auto& [what, value] : scales_of(shape)) {
         const auto range = ranges_.find(what);
-        if (range != ranges_.end()) factors[what] = std::max({1.0, value / range->second[1], range->second[0] / value});
+        if (range == ranges_.end()) continue;
+        const auto [least, most] = range->second;
+        factors[what] = value > most ? value / most : value < least ? value / least : 1;
     }
     return factors;
 }
@@ -176,7 +178,7 @@ Prediction ScaleModel::predict(const RoundShape& shape) const {
     Prediction prediction;
     prediction.beyond = beyond(shape);
     double doublings = 0;
-    for (const auto& [what, factor] : prediction.beyond) doublings += what == "machines" ? 0 : std::log2(factor);
+    for (const auto& [what, factor] : prediction.beyond) doublings += what == "machines" ? 0 : std::abs(std::log2(factor));
     const double unsure = std::hypot(spread_, doubling_ * doublings);
     Work all{};
     double total = 0;

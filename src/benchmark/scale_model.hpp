@@ -30,7 +30,7 @@ struct Interval {
 struct Prediction {
     Interval total;
     std::map<std::string, Interval> phases;
-    std::map<std::string, double> beyond;  // how many times the round is beyond what was measured, by what; 1: within
+    std::map<std::string, double> beyond;  // how many times the most, or the least, that was measured, by what; 1: within
 };
 
 /// Least and most of what was measured.

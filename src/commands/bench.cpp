@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ostream.h>
@@ -85,7 +86,7 @@ void add_sizes(const std::string& text, std::vector<std::size_t>& sizes) {
 }
 
 void print_head() {
-    fmt::print("{:<16}{:>4}{:>10}{:>12}{:>7}  {:<15}{:>6}{:>5}{:>11}{:>11}{:>11}{:>9}{:>9}{:>8}{:>10}{:>9}\n", "exchange", "ring", "size",
+    fmt::print("{:<16}{:>4}{:>11}{:>14}{:>7}  {:<15}{:>6}{:>5}{:>11}{:>11}{:>11}{:>9}{:>9}{:>8}{:>10}{:>9}\n", "exchange", "ring", "size",
                "parameters", "silos", "graph", "leave", "reps", "min ms", "median ms", "p99 ms", "alg GB/s", "bus GB/s", "ratio", "extra",
                "wrong");
 }
@@ -96,11 +97,11 @@ void print_transport(const BenchmarkLine& line) {
 
 void print_line(const BenchmarkLine& line, int ranks, bool with_phases) {
     const bool is_ours = line.ring_bits != 0;
-    fmt::print("{:<16}{:>4}{:>10}{:>12}{:>7}  {:<15}{:>6}", line.exchange, is_ours ? std::to_string(line.ring_bits) : "",
+    fmt::print("{:<16}{:>4}{:>11}{:>14}{:>7}  {:<15}{:>6}", line.exchange, is_ours ? std::to_string(line.ring_bits) : "",
                size_text(line.bytes()), line.setting.parameters, is_ours ? line.setting.silos : static_cast<std::uint32_t>(ranks),
                line.graph, line.graph.empty() ? "" : fmt::format("{:.0f} %", 100 * line.setting.dropouts));
     if (line.repetitions > 0) {
-        fmt::print("{:>5}{:>11.3f}{:>11.3f}{:>11.3f}{:>9.2f}{:>9.2f}{:>7.2f}x{:>10}{:>9}", line.repetitions, 1e3 * line.least_s,
+        fmt::print("{:>5} {:>10.3f} {:>10.3f} {:>10.3f}{:>9.2f}{:>9.2f}{:>7.2f}x{:>10}{:>9}", line.repetitions, 1e3 * line.least_s,
                    1e3 * line.median_s, 1e3 * line.p99_s, 1e-9 * line.algorithm_bandwidth(), 1e-9 * line.bus_bandwidth(ranks),
                    line.of_allreduce, size_text(static_cast<double>(line.extra_bytes)),
                    line.knows_its_sum ? std::to_string(line.wrong_words) : "-");
@@ -194,6 +195,8 @@ public:
         return json;
     }
     [[nodiscard]] bool has_wrong_words() const { return wrong_words_ > 0; }
+    /// Why nothing at all was timed; "" where something was.
+    [[nodiscard]] const std::string& why_nothing() const { return why_nothing_; }
 
 private:
     [[nodiscard]] bool leads() const { return world_.rank() == 0; }
@@ -214,9 +217,11 @@ private:
         for (auto& line : lines) {
             if (limits_ && !line.phases.empty()) line.of_limit = shares_of(line);
             wrong_words_ += line.wrong_words;
+            has_timed_ = has_timed_ || line.repetitions > 0;
             lines_.push_back(line.to_json(world_.size()));
             if (leads()) print_line(line, world_.size(), with_phases_);
         }
+        why_nothing_ = has_timed_ ? "" : lines.back().note;
         if (leads()) std::fflush(stdout);
     }
 
@@ -241,6 +246,8 @@ private:
     int nodes_ = 1;
     nlohmann::json lines_ = nlohmann::json::array();
     std::uint64_t wrong_words_ = 0;
+    bool has_timed_ = false;
+    std::string why_nothing_;
 };
 
 struct Command {
@@ -366,7 +373,20 @@ DeviceChoice gpu_of(const Communicator& world, const Threads& threads) {
     return choice;
 }
 
-int bench(const Communicator& world, const Command& command, bool chose_exchanges, bool with_phases, bool with_disturbed) {
+// A fit heeds these of the flags, and times rounds of its own choice.
+void check_flags_of_fit(const po::variables_map& given) {
+    const std::set<std::string> heeded{"fit", "sizes", "repetitions", "seconds", "disturbed"};
+    std::string others;
+    for (const auto& [name, value] : given) {
+        if (!value.defaulted() && !heeded.contains(name)) others += fmt::format("{}--{}", others.empty() ? "" : ", ", name);
+    }
+    require(others.empty(), "--fit times rounds of its own choice, on the CPU, and writes all to its own file: leave out {}", others);
+}
+
+int bench(const Communicator& world, const Command& command, const po::variables_map& given) {
+    const bool chose_exchanges = !given["exchange"].defaulted();
+    const bool with_phases = given.contains("phases");
+    const bool with_disturbed = given.contains("disturbed");
     BenchmarkSetting setting{.part = 0,
                              .cipher = command.cipher,
                              .integrity = command.integrity,
@@ -380,10 +400,7 @@ int bench(const Communicator& world, const Command& command, bool chose_exchange
             if (!file.empty()) check_output(flag, file, {});
         }
         require(command.json.empty() || command.json != command.csv, "--json and --csv both name {}: choose two files", command.json);
-        require(command.fit.empty() || (command.device == "cpu" && command.part.empty() && command.ranks_per_node == 0),
-                "--fit times whole vectors on the CPU, and nodes as they are: leave out --device, --part and --ranks-per-node");
-        require(command.fit.empty() || (command.json.empty() && command.csv.empty() && !with_phases),
-                "--fit writes all that it times to its own file: leave out --json, --csv and --phases");
+        if (!command.fit.empty()) check_flags_of_fit(given);
         require(!with_disturbed || !command.fit.empty(), "--disturbed goes with --fit only");
         require(command.ranks_per_node <= world.size(), "--ranks-per-node {}: there {} only; start more, or leave it out",
                 command.ranks_per_node, world.size() == 1 ? "is 1 rank" : fmt::format("are {} ranks", world.size()));
@@ -408,11 +425,12 @@ int bench(const Communicator& world, const Command& command, bool chose_exchange
         if (!command.json.empty()) write_file_atomically(command.json, result.dump(1) + "\n");
         if (!command.csv.empty()) write_file_atomically(command.csv, csv_of(result["lines"]));
     });
-    if (!bench.has_wrong_words()) return static_cast<int>(ExitCode::done);
-    if (world.rank() == 0) {
-        fmt::print(stderr, "silosum: there are wrong words: this machine, its MPI, its NCCL or this program adds up wrongly\n");
-    }
-    return static_cast<int>(ExitCode::runtime);
+    succeed_on_first(world, [&] {
+        require<RuntimeError>(!bench.has_wrong_words(),
+                              "there are wrong words: this machine, its MPI, its NCCL or this program adds up wrongly");
+        require<RuntimeError>(bench.why_nothing().empty(), "nothing was timed: {}", bench.why_nothing());
+    });
+    return static_cast<int>(ExitCode::done);
 }
 
 }  // namespace
@@ -424,9 +442,7 @@ int run_bench(const std::vector<std::string>& arguments) {
         fmt::print("{}{}", usage, fmt::streamed(command.options));
         return static_cast<int>(ExitCode::done);
     }
-    return in_mpi_job(launch_of_this_process(), [&](const Communicator& world) {
-        return bench(world, command, !given["exchange"].defaulted(), given.contains("phases"), given.contains("disturbed"));
-    });
+    return in_mpi_job(launch_of_this_process(), [&](const Communicator& world) { return bench(world, command, given); });
 }
 
 }  // namespace silosum

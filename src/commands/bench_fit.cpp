@@ -133,7 +133,7 @@ public:
         print_rates(model);
         if (!slow_.empty())
             fmt::print("\n{} never saw the memory at its fastest, and may have taken too long\n", counted(slow_.size(), "round"));
-        print("rounds of the most ranks, foretold from those of fewer", held_out);
+        if (world_.size() > 1) print(fmt::format("rounds of {} ranks, foretold from those of fewer", world_.size()), held_out);
         print("all rounds, played through with the rates of all", played);
         nlohmann::ordered_json json{{"format", ""}};  // first: files are known by it
         json.update(nlohmann::ordered_json(model.to_json()));
@@ -250,17 +250,20 @@ private:
 
     static void print_rates(const ScaleModel& model) {
         fmt::print("\n{:<16}{:>14}{:>14}{:>14}\n", "rate", "ns", "low", "high");
+        bool has_unseen = false;
         for (const auto& row : kind_list()) {
             if (!model.has_measured(row.kind)) continue;
             const Interval rate = model.rate(row.kind);
-            fmt::print("{:<16}{:>14.4g}{:>14.4g}{:>14.4g}  a {}: {}\n", row.name, 1e9 * rate.value, 1e9 * rate.low, 1e9 * rate.high,
-                       row.unit, row.help);
+            const auto ns = [](double seconds) { return seconds > 0 ? fmt::format("{:.4g}", 1e9 * seconds) : "-"; };
+            has_unseen = has_unseen || rate.value == 0;
+            fmt::print("{:<16}{:>14}{:>14}{:>14}  a {}: {}\n", row.name, ns(rate.value), ns(rate.low), ns(rate.high), row.unit, row.help);
         }
+        if (has_unseen) fmt::print("{:<16}{:>14}  too little to be seen beside the others\n", "", "-");
         fmt::print("\nrounds lie within {:.1f} % of the fit (root of the mean square)\n", 100 * model.spread());
     }
 
     static void print(const std::string& title, const std::vector<HeldOut>& rounds) {
-        if (rounds.empty()) return fmt::print("\n{}: none\n", title);
+        if (rounds.empty()) return fmt::print("\n{}: none; fewer ranks have too few valid rounds for that\n", title);
         fmt::print("\n{}: {:.1f} % (root of the mean square)\n", title, 100 * root_mean_square(rounds));
         for (const auto& round : rounds) {
             fmt::print("  {:<74}{:>11.3f} ms, foretold {:>11.3f} ms: {:+.1f} %\n", round.name, 1e3 * round.measured, 1e3 * round.predicted,

@@ -1,11 +1,16 @@
 #include "commands/output_file.hpp"
 
 #include <array>
+#include <cerrno>
 #include <fstream>
 #include <string_view>
 #include <system_error>
 
+#include <fcntl.h>
+
 #include "base/error.hpp"
+#include "io/atomic_file.hpp"
+#include "io/descriptor.hpp"
 #include "io/hdf5.hpp"
 
 namespace silosum {
@@ -34,6 +39,23 @@ bool is_output(const std::filesystem::path& file) {
            format_of(file) == "silosum-predictions";
 }
 
+void check_replaceable(const std::string& flag, const std::filesystem::path& out) {
+    std::error_code ignored;
+    require(std::filesystem::is_regular_file(out, ignored), "{} {} is no file: it would be replaced by one; choose another", flag,
+            out.string());
+    const std::string format = format_of(out);
+    const std::string what = format == "silosum-shard" ? "a shard" : format == "silosum-model" ? "a model" : "something else";
+    require(is_output(out), "{} {} is there and holds {}: choose another, or remove it first", flag, out.string(), what);
+}
+
+// The file will be written under another name in the same folder and renamed; whether that can be shows only by trying.
+void check_writable(const std::string& flag, const std::filesystem::path& out) {
+    const AtomicFile trial(out);  // removes what it has made
+    const Descriptor descriptor(trial.temporary(), O_WRONLY | O_CREAT | O_TRUNC);
+    require<RuntimeError>(descriptor.is_open(), "{} {}: nothing can be written there ({}); choose another folder", flag, out.string(),
+                          std::generic_category().message(errno));
+}
+
 }  // namespace
 
 void check_output(const std::string& flag, const std::filesystem::path& out,
@@ -46,12 +68,8 @@ void check_output(const std::string& flag, const std::filesystem::path& out,
     const auto folder = std::filesystem::absolute(out).parent_path();
     require(std::filesystem::is_directory(folder, ignored), "{} {}: there is no folder {}; make it first", flag, out.string(),
             folder.string());
-    if (!std::filesystem::exists(out, ignored)) return;
-    require(std::filesystem::is_regular_file(out, ignored), "{} {} is no file: it would be replaced by one; choose another", flag,
-            out.string());
-    const std::string format = format_of(out);
-    const std::string what = format == "silosum-shard" ? "a shard" : format == "silosum-model" ? "a model" : "something else";
-    require(is_output(out), "{} {} is there and holds {}: choose another, or remove it first", flag, out.string(), what);
+    if (std::filesystem::exists(out, ignored)) check_replaceable(flag, out);
+    check_writable(flag, out);
 }
 
 }  // namespace silosum

@@ -15,6 +15,7 @@
 #include "config/needs.hpp"
 #include "data/batch_order.hpp"
 #include "device/devices.hpp"
+#include "exchange/secure_group.hpp"
 #include "federation/features.hpp"
 #include "kernels/isa.hpp"
 #include "privacy/fixed_point.hpp"
@@ -70,6 +71,15 @@ void check_warm_start(const RunConfig& config, const Census& census, std::span<c
     description.class_names = census.class_names;
     description.feature_names = census.feature_names;
     (void)first_parameters(config, network, description);
+}
+
+// Keys stay with their silos, so that only the roster is here to be looked at.
+void check_roster(const ExchangeConfig& exchange, const Census& census) {
+    if (!exchange.secure || exchange.identities != "roster") return;
+    std::vector<std::string> names;
+    for (const auto& silo : census.silos) names.push_back(silo.name);
+    (void)plan_secure_sum(roster_of(exchange, names),
+                          {.graph = exchange.graph, .corrupt = exchange.corrupt, .dropouts = exchange.dropouts});
 }
 
 bool trains_on_gpus(const std::string& device) {
@@ -141,6 +151,7 @@ int plan(const std::vector<std::string>& arguments) {
     check_run(config, census.silos.size());
     require(config.exchange.transport != "nccl" || trains_on_gpus(config.run.device),
             "exchange.transport = nccl needs run.device = cuda; here silos train on the processor");
+    check_roster(config.exchange, census);
     check_rules(config.evaluation, census);
     check_class_weights(config.data, census.problem);
     const std::size_t test_bytes = config.evaluation.common_test.empty() ? 0 : bytes_of(read_common_test(config.evaluation, census)).all;
@@ -172,7 +183,8 @@ int plan(const std::vector<std::string>& arguments) {
     if (!scale_flags.empty()) {
         add_exchange(scale_flags, config.exchange, network.layout().size(), ranks,
                      Selection(config.selection, census.silos.size(), config.run.seed).silos_per_round());
-        return plan_scale(scale_flags, census.silos.size() > groups);
+        const ConfiguredRound configured{.hosts_several = census.silos.size() > groups};
+        return plan_scale(scale_flags, &configured);
     }
     return static_cast<int>(ExitCode::done);
 }

@@ -31,6 +31,10 @@ constexpr const char* usage =
 const std::vector<std::string> shared_flags{"--fit",      "--silos",   "--machines",   "--cores", "--link", "--scheme",
                                             "--simulate", "--train-s", "--straggling", "--seed",  "--leave"};
 
+// Of the others those that say what a configuration says.
+const std::vector<std::string> configured_flags{"--parameters", "--secure", "--ring",      "--graph",    "--corrupt",
+                                                "--dropouts",   "--tags",   "--transport", "--chunk-kib"};
+
 // "12.5G,2us": bytes a second and seconds.
 Link read_link(const std::string& text) {
     const auto parts = split(text, ',');
@@ -47,7 +51,25 @@ Link read_link(const std::string& text) {
     throw UsageError(fmt::format("--link \"{}\": must be bytes a second and the latency of a message, such as 12.5G,2us", text));
 }
 
-ScaleModel read_fit(const std::string& file) {
+struct Fit {
+    ScaleModel model;
+    std::string doubts;  // in sentences; "" where there is none
+};
+
+std::string doubts_of(const nlohmann::json& json) {
+    std::string doubts;
+    if (json.value("with_disturbed", false)) {
+        doubts +=
+            "warning: the fit counts rounds that others disturbed, by their CPU time and without standing still (bench --disturbed)\n";
+    }
+    const std::size_t slow = json.value("slow_memory", nlohmann::json::array()).size();
+    if (slow > 0)
+        doubts += fmt::format("warning: {} of the fit never saw the memory at its fastest, and may have taken too long\n",
+                              counted(slow, "round"));
+    return doubts;
+}
+
+Fit read_fit(const std::string& file) {
     std::error_code ignored;
     require<DataError>(!std::filesystem::is_directory(file, ignored),
                        "--fit {} is a folder; `silosum bench --fit FILE` makes what is wanted", file);
@@ -55,7 +77,8 @@ ScaleModel read_fit(const std::string& file) {
     require<DataError>(stream.good(), "cannot read {}; `silosum bench --fit FILE` makes one", file);
     const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
     try {
-        return ScaleModel::from_json(nlohmann::json::parse(text));
+        const auto json = nlohmann::json::parse(text);
+        return {ScaleModel::from_json(json), doubts_of(json)};
     } catch (const nlohmann::json::exception& error) {
         throw DataError(fmt::format("{} is cut off, or no JSON at all: {}; make a fit anew with bench --fit", file, error.what()));
     } catch (const DataError& error) {
@@ -154,6 +177,24 @@ void print_shape(const RoundShape& shape) {
 // Twice, and what is measured is no longer the same thing: caches, switches and the operating system are others.
 constexpr double far = 8;
 
+void print_distance(const Prediction& prediction) {
+    std::string text;
+    double most = 1;
+    std::string farthest;
+    for (const auto& [what, factor] : prediction.beyond) {
+        const double distance = std::max(factor, 1 / factor);
+        if (distance > 1.001)
+            text += fmt::format("{}{:.3g}x the {} {}", text.empty() ? "" : ", ", factor, factor > 1 ? "most" : "fewest", what);
+        if (distance > most) farthest = what;
+        most = std::max(most, distance);
+    }
+    fmt::print("\n{}\n", text.empty() ? "within what was measured" : "beyond what was measured: " + text);
+    if (most <= far) return;
+    const std::string better = farthest == "parameters" ? "with --sizes nearer to it" : "on more " + farthest;
+    fmt::print("warning: that is far; take it for an order of magnitude, or make a fit {} (docs/scale.md)\n",
+               farthest == "silos" ? "on more ranks" : better);
+}
+
 void print_prediction(const ScaleModel& model, const RoundShape& shape) {
     const Prediction prediction = model.predict(shape);
     fmt::print("\n{:<10}{:>12}{:>12}{:>12}\n", "phase", "foretold", "at least", "at most");
@@ -162,6 +203,10 @@ void print_prediction(const ScaleModel& model, const RoundShape& shape) {
     }
     const Interval& total = prediction.total;
     fmt::print("{:<10}{:>12}{:>12}{:>12}\n", "all", time_text(total.value), time_text(total.low), time_text(total.high));
+    print_distance(prediction);
+}
+
+void print_memory(const RoundShape& shape) {
     fmt::print("\nmemory of a rank for the exchange\n");
     double sum = 0;
     for (const auto& [what, bytes] : memory_of(shape)) {
@@ -169,14 +214,6 @@ void print_prediction(const ScaleModel& model, const RoundShape& shape) {
         sum += bytes;
     }
     fmt::print("  {:<32}{:>12}\n", "total", size_text(sum));
-    std::string text;
-    double most = 1;
-    for (const auto& [what, factor] : prediction.beyond) {
-        if (factor > 1.001) text += fmt::format("{}{:.3g}x in {}", text.empty() ? "" : ", ", factor, what);
-        most = std::max(most, factor);
-    }
-    fmt::print("\n{}\n", text.empty() ? "within what was measured" : "beyond what was measured: " + text);
-    if (most > far) fmt::print("warning: that is far; take it for an order of magnitude, and measure on more ranks (docs/scale.md)\n");
 }
 
 void print_simulation(const ScaleModel& model, const SimulationSetting& setting, std::uint64_t rounds) {
@@ -210,9 +247,11 @@ std::vector<std::string> take_scale_flags(std::vector<std::string>& flags) {
     std::vector<std::string> taken;
     std::vector<std::string> left;
     bool has_fit = false;
+    std::string configured;
     for (std::size_t i = 0; i < flags.size(); ++i) {
         const std::string name = flags[i].substr(0, flags[i].find('='));
         if (std::ranges::find(shared_flags, name) == shared_flags.end()) {
+            if (std::ranges::find(configured_flags, name) != configured_flags.end()) configured = name;
             left.push_back(flags[i]);
             continue;
         }
@@ -221,26 +260,30 @@ std::vector<std::string> take_scale_flags(std::vector<std::string>& flags) {
         if (name == flags[i] && i + 1 < flags.size()) taken.push_back(flags[++i]);
     }
     require(has_fit || taken.empty(), "{} goes with --fit FILE, which `silosum bench --fit` makes", taken.empty() ? "" : taken.front());
+    require(!has_fit || configured.empty(), "{}: comes from the configuration here; set its key there, or leave the configuration out",
+            configured);
     flags = left;
     return taken;
 }
 
-int plan_scale(const std::vector<std::string>& arguments, bool hosts_several) {
+int plan_scale(const std::vector<std::string>& arguments, const ConfiguredRound* configured) {
     Command command;
     const po::variables_map given = read_verb_options(arguments, command.options);
     if (given.contains("help")) {
         fmt::print("{}{}", usage, fmt::streamed(command.options));
         return static_cast<int>(ExitCode::done);
     }
-    ScaleModel model = read_fit(command.fit);
+    auto [model, doubts] = read_fit(command.fit);
     if (!command.link.empty()) model = model.with_link(read_link(command.link));
     RoundShape shape = command.shape(given.contains("secure"), given.contains("tags"));
-    shape.hosts_several = hosts_several;
+    shape.hosts_several = configured != nullptr && configured->hosts_several;
     shape.cached_bytes = model.cached_bytes();
     const std::string problem = model.problem_with(shape);
     require(problem.empty(), "{}", problem);
     print_shape(shape);
     print_prediction(model, shape);
+    fmt::print("{}", doubts);
+    if (configured == nullptr) print_memory(shape);
     if (command.rounds > 0) {
         const SimulationSetting setting{
             .shape = shape, .dropouts = command.leave, .train_s = command.train_s, .straggling = command.straggling, .seed = command.seed};

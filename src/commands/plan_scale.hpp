@@ -6,9 +6,14 @@
 
 namespace silosum {
 
-/// --fit FILE --parameters N --ranks N --silos N ...: time and memory by phase with intervals, or with --simulate rounds played through.
-/// hosts_several: some rank hosts more than one silo, though not all take part.
-int plan_scale(const std::vector<std::string>& arguments, bool hosts_several = false);
+/// What flags do not say of a round that a configuration describes.
+struct ConfiguredRound {
+    bool hosts_several = false;  // some rank hosts more than one silo, though not all take part
+};
+
+/// --fit FILE --parameters N --ranks N --silos N ...: time by phase with intervals, and with --simulate rounds played through. Without a
+/// configuration also the memory of a rank, which `plan CONFIG` has shown among its own.
+int plan_scale(const std::vector<std::string>& arguments, const ConfiguredRound* configured = nullptr);
 
 /// The flags of plan_scale() that stand among those of a configuration, taken out of these; "" where --fit is not among them.
 [[nodiscard]] std::vector<std::string> take_scale_flags(std::vector<std::string>& flags);

@@ -43,7 +43,8 @@ RunFolder folder_of(const std::string& path) {
     folder.path = std::filesystem::absolute(path).lexically_normal();
     if (!folder.path.has_filename()) folder.path = folder.path.parent_path();
     std::error_code error;
-    require<DataError>(std::filesystem::exists(folder.path, error), "there is no run folder {}; `silosum train` makes one", path);
+    require<DataError>(std::filesystem::exists(folder.path, error),
+                       "there is no {}: neither a run folder, which `silosum train` makes, nor a file of `silosum bench --json`", path);
     require<DataError>(std::filesystem::is_directory(folder.path, error),
                        "{} is a file, where others are run folders: runs and benchmarks are drawn on pages of their own", path);
     require<DataError>(folder.holds_run(), "{} is no run folder: it has no config.cfg that a run of silosum wrote", path);

@@ -1,5 +1,8 @@
 #include "commands/verb_options.hpp"
 
+#include <cstdint>
+#include <typeinfo>
+
 #include "base/error.hpp"
 #include "base/text.hpp"
 
@@ -15,11 +18,23 @@ std::vector<std::string> names_of(const po::options_description& options) {
     return names;
 }
 
+const po::typed_value_base* typed(const po::option_description& option) {
+    return dynamic_cast<const po::typed_value_base*>(option.semantic().get());
+}
+
+bool is_unsigned(const std::type_info& type) {
+    return type == typeid(std::uint64_t) || type == typeid(std::uint32_t);
+}
+
 std::vector<std::string> problems_of(const po::parsed_options& parsed, const po::options_description& options) {
     std::vector<std::string> problems;
     bool may_be_value = false;  // of an unknown option
     for (const auto& option : parsed.options) {
-        if (option.unregistered) {
+        const auto* value = option.unregistered || option.string_key.empty() ? nullptr : typed(options.find(option.string_key, false));
+        if (value != nullptr && is_unsigned(value->value_type()) && option.value.size() == 1 && option.value.front().starts_with("-")) {
+            // Would be read as a huge number.
+            problems.push_back(fmt::format("--{} {}: must not be negative", option.string_key, option.value.front()));
+        } else if (option.unregistered) {
             const std::string& token = option.original_tokens.front();
             problems.push_back(unknown_name("option", token.substr(0, token.find('=')), names_of(options)));
             may_be_value = true;

@@ -84,23 +84,29 @@ void SecureGroup::find_hosts(std::size_t silos, bool are_all_there) {
     });
 }
 
+std::vector<RosterEntry> roster_of(const ExchangeConfig& config, const std::vector<std::string>& names) {
+    const auto entries = read_roster(config.roster, today());
+    std::vector<RosterEntry> roster;
+    for (const auto& name : names) {
+        const auto found = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.name == name; });
+        require<DataError>(found != entries.end(), "exchange.roster: {} has no entry for silo \"{}\"; add what `silosum keygen` printed",
+                           config.roster, name);
+        roster.push_back(*found);
+    }
+    for (const auto& entry : entries) {
+        require<DataError>(
+            std::find(names.begin(), names.end(), entry.name) != names.end(),
+            "exchange.roster: {} names silo \"{}\", which has no shard in data.shards; all silos of a roster are in a sum, or "
+            "fewer corrupt ones would do: use a roster of those that take part",
+            config.roster, entry.name);
+    }
+    return roster;
+}
+
 // Every rank reads the roster itself: a silo trusts its own copy only.
 void SecureGroup::take_roster(const ExchangeConfig& config, const std::vector<std::string>& names) {
     succeed_on_all(communicator_, [&] {
-        const auto entries = read_roster(config.roster, today());
-        for (const auto& name : names) {
-            const auto found = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.name == name; });
-            require<DataError>(found != entries.end(),
-                               "exchange.roster: {} has no entry for silo \"{}\"; add what `silosum keygen` printed", config.roster, name);
-            roster_.push_back(*found);
-        }
-        for (const auto& entry : entries) {
-            require<DataError>(
-                std::find(names.begin(), names.end(), entry.name) != names.end(),
-                "exchange.roster: {} names silo \"{}\", which has no shard in data.shards; all silos of a roster are in a sum, or "
-                "fewer corrupt ones would do: use a roster of those that take part",
-                config.roster, entry.name);
-        }
+        roster_ = roster_of(config, names);
         for (const std::uint32_t silo : hosted_) {
             Identity identity = Identity::in_folder(config.keys, names[silo]);
             require<DataError>(

@@ -19,6 +19,9 @@ namespace silosum {
 /// Where a silo's secrets are drawn from.
 using EntropyOf = std::function<crypto::Entropy&(std::uint32_t silo)>;
 
+/// The entries of config.roster, names: of all silos by id. DataError where it names others than these, or not all of them.
+[[nodiscard]] std::vector<RosterEntry> roster_of(const ExchangeConfig& config, const std::vector<std::string>& names);
+
 class SecureGroup {
 public:
     /// Collective. names: of all silos by id; hosted: ids of this rank's silos. Where a group of ranks hosts them, its first rank has their

@@ -24,8 +24,10 @@ namespace {
 
 constexpr const char* remedy = "put it back as it was, or make a new key (silosum keygen) and give its entry to the others";
 
+const std::string first_words = "silosum-ledger 2 ";
+
 std::string first_line(const crypto::Bytes32& public_key) {
-    return "silosum-ledger 2 " + crypto::hex(public_key);
+    return first_words + crypto::hex(public_key);
 }
 
 std::string reason() {
@@ -128,6 +130,9 @@ void Ledger::read(const std::filesystem::path& file, const crypto::Bytes32& publ
             "the ledger {} is of an older silosum, which named models and tagged updates in other ways, so that no further sum "
             "is safe with its key: make a new one (silosum keygen) and give its entry to the others",
             file.string());
+        require<DataError>(number > 1 || !is_right || line.starts_with(first_words),
+                           "the ledger {} does not begin with \"{}\": if a newer silosum wrote it, go on with that one; else {}",
+                           file.string(), trim(first_words), remedy);
         require<DataError>(number > 1 || !is_right || line.substr(0, space) == first_line(public_key),
                            "the ledger {} is of another key: {}", file.string(), remedy);
         require<DataError>(

@@ -100,7 +100,7 @@ class Report(harness.EndToEnd):
         other = self.folder / "mine.html"
         other.write_text("<p>mine</p>")
         for arguments, code, word in (
-            ([self.folder / "none"], 3, "there is no run folder"),
+            ([self.folder / "none"], 3, "neither a run folder, which"),
             ([self.folder], 3, "is no run folder: it has no config.cfg"),
             ([run / "config.cfg"], 3, "config.cfg is cut off, or no JSON at all"),
             ([run / "summary.json"], 3, "summary.json is no file of silosum bench --json"),

@@ -58,11 +58,17 @@ class Scale(harness.EndToEnd):
         self.assertNotIn("warning", near.out)
         far = self.plan("--ranks", "4096", "--silos", "1000", "--machines", "64", "--link", "12.5G,2us", "--secure")
         self.assertEqual(far.code, 0, str(far))
-        self.assertIn("512x in ranks", far.out)
-        self.assertIn("32x in cores", self.plan("--ranks", "64", "--cores", "64").out)
+        self.assertIn("512x the most ranks", far.out)
+        self.assertIn("32x the most cores", self.plan("--ranks", "64", "--cores", "64").out)
         self.assertIn("warning: that is far", far.out)
         for phase in ("keys", "encode", "mask", "wire", "agree", "unmask", "decode", "publish", "hash", "idle", "all"):
             self.assertRegex(far.out, rf"(?m)^{phase} ")
+
+    def test_a_plan_tells_what_its_fit_is_worth(self):
+        self.fit.write_text(json.dumps(a_fit() | {"with_disturbed": True, "slow_memory": ["a", "b"]}))
+        out = self.plan("--ranks", "4", "--cores", "2").out
+        self.assertIn("warning: the fit counts rounds that others disturbed", out)
+        self.assertIn("warning: 2 rounds of the fit never saw the memory at its fastest", out)
 
     def test_words_are_added_up_on_each_machine_unless_asked_otherwise(self):
         flags = ("--ranks", "16", "--machines", "4", "--link", "1G,2us")
@@ -85,6 +91,9 @@ class Scale(harness.EndToEnd):
         result = harness.run(["plan", harness.PENGUINS, "--ranks", "3", "--fit", self.fit])
         self.assertEqual(result.code, 0, str(result))
         self.assertIn("memory of the largest rank", result.out)
+        self.assertNotIn("memory of a rank for the exchange", result.out, "it is part of the table above")
+        self.assertRegex(result.out, r"beyond what was measured: 1.5x the most cores, 0.000229x the fewest parameters\n"
+                                     r"warning: that is far; .* or make a fit with --sizes nearer to it")
         self.assertRegex(result.out, r"(?m)^all ")
 
     def test_what_cannot_be_foretold_is_refused(self):
@@ -97,6 +106,7 @@ class Scale(harness.EndToEnd):
             result = self.plan(*flags)
             self.assertEqual(result.code, 2, str(result))
             self.assertIn(text, result.err)
+        self.assertIn("--secure: comes from the configuration", harness.run(["plan", harness.PENGUINS, "--fit", self.fit, "--secure"]).err)
         self.assertIn("goes with --fit", harness.run(["plan", harness.PENGUINS, "--silos", "9"]).err)
         self.fit.write_text(json.dumps(a_fit() | {"version": 3}))
         result = self.plan("--ranks", "4")

@@ -248,6 +248,8 @@ class Refusals(Secure):
         key.with_suffix(".ledger").unlink()
         self.assertEqual(harness.run(keygen).code, 0)
         self.fails(DATA, "is not the one that the roster")
+        plan = ["plan", self.config, "--exchange.secure", "true"]
+        self.assertEqual(harness.run(plan).code, 0, "keys are their silos' own, and not looked at")
         roster = json.loads((self.folder / "roster.json").read_text())
         roster["silos"][2]["valid_until"] = "2020-01-01"
         (self.folder / "roster.json").write_text(json.dumps(roster))
@@ -255,6 +257,9 @@ class Refusals(Secure):
         del roster["silos"][2]
         (self.folder / "roster.json").write_text(json.dumps(roster))
         self.fails(DATA, "has no entry for silo", f'"{self.names[2]}"')
+        planned = harness.run(plan)
+        self.assertEqual(planned.code, DATA, str(planned))
+        self.assertIn(f'has no entry for silo "{self.names[2]}"', planned.err)
 
     def test_an_identity_has_one_job_at_a_time(self):
         flags = ["--run.rounds", "100000", "--run.progress", "none"]

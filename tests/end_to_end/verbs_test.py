@@ -81,7 +81,8 @@ class Bench(harness.EndToEnd):
     def test_flags_that_would_do_nothing_and_folders_that_are_not_there_are_refused(self):
         for flags, word in (
             (["--disturbed"], "goes with --fit only"),
-            (["--fit", self.folder / "fit.json", "--phases"], "leave out --json, --csv and --phases"),
+            (["--fit", self.folder / "fit.json", "--phases", "--ring", "64", "--sizes", "1M"], "leave out --phases, --ring\n"),
+            (["--seconds", "1", "--chunk-kib", "-5"], "--chunk-kib -5: must not be negative"),
             (["--ranks-per-node", 2], "there is 1 rank only"),
             (["--json", self.folder / "none" / "x.json"], "make it first"),
         ):
@@ -178,10 +179,11 @@ class Bench(harness.EndToEnd):
             (["--device", "gpu"], 'unknown --device "gpu"'),
             (["--json", "."], "is no file"),
             (["--ranks-per-node", "-1"], "must be 0 or more"),
-            (["--repetitions", "-3"], "must be from 1 to 4096"),
+            (["--repetitions", "-3"], "must not be negative"),
+            (["--repetitions", "0"], "must be from 1 to 4096"),
             (["--json", "same", "--csv", "same"], "both name same"),
             (["--ranks-per-node", "2", "--transport", "messages"], "leave out --device and --transport messages"),
-            (["--ranks-per-node", "2", "--fit", "fit.json"], "--part and --ranks-per-node"),
+            (["--ranks-per-node", "2", "--fit", "fit.json"], "leave out --ranks-per-node"),
         ):
             result = harness.run(["bench", *options], ranks=2, cwd=self.folder)
             self.assertEqual(result.code, 2, str(result))
@@ -191,6 +193,17 @@ class Bench(harness.EndToEnd):
         result = harness.run(["bench", "--sizes", "900G,1K", "--repetitions", "1"], cwd=self.folder)
         self.assertEqual(result.code, 0, str(result))
         self.assertRegex(result.out, r"left out: needs some \S+ GiB a rank, where \S+ GiB are free")
+
+    def test_a_sweep_of_which_nothing_was_timed_fails(self):
+        result = harness.run(["bench", "--sizes", "900G", "--repetitions", "1"], ranks=2, cwd=self.folder)
+        self.assertEqual(result.code, 4, str(result))
+        self.assertIn("nothing was timed: left out: needs some", result.err)
+
+    def test_files_that_cannot_be_written_are_refused_before_anything_is_timed(self):
+        result = harness.run(["bench", "--json", "/proc/bench.json"], cwd=self.folder)
+        self.assertEqual(result.code, 4, str(result))
+        self.assertIn("--json /proc/bench.json: nothing can be written there", result.err)
+        self.assertEqual(result.out, "")
 
 
 class Journeys(harness.EndToEnd):

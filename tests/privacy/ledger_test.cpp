@@ -3,6 +3,7 @@
 
 #include <fstream>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "base/error.hpp"
@@ -116,10 +117,15 @@ TEST_F(LedgerFile, AMissingEmptyOrOpenOneIsRefused) {
         std::ofstream(file_, std::ios::binary) << other;
         EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_, owner); }), HasSubstr("was changed in line")) << other;
     }
-    const std::string old = "silosum-ledger 1 " + crypto::hex(owner);
-    const auto sum = crypto::sha256({crypto::view("silosum/v1/ledger-line"), crypto::view(old)});
-    std::ofstream(file_, std::ios::binary) << old << ' ' << crypto::hex(sum).substr(0, 16) << '\n';
-    EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_, owner); }), HasSubstr("north.ledger is of an older silosum"));
+    for (const auto& [version, text] :
+         {std::pair("1", "is of an older silosum"), {"3", "if a newer silosum wrote it, go on with that one"}}) {
+        const std::string start = fmt::format("silosum-ledger {} {}", version, crypto::hex(owner));
+        const auto sum = crypto::sha256({crypto::view("silosum/v1/ledger-line"), crypto::view(start)});
+        std::ofstream(file_, std::ios::binary) << start << ' ' << crypto::hex(sum).substr(0, 16) << '\n';
+        const std::string message = message_of<DataError>([&] { (void)Ledger::in_file(file_, owner); });
+        EXPECT_THAT(message, HasSubstr("north.ledger "));
+        EXPECT_THAT(message, HasSubstr(text));
+    }
     std::filesystem::resize_file(file_, 0);
     EXPECT_THAT(message_of<DataError>([&] { (void)Ledger::in_file(file_, owner); }), HasSubstr("is empty"));
 }
