@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <optional>
 #include <set>
 
@@ -19,6 +20,7 @@
 #include "comm/nccl.hpp"
 #include "comm/nodes.hpp"
 #include "commands/bench_fit.hpp"
+#include "commands/bench_table.hpp"
 #include "commands/mpi_job.hpp"
 #include "commands/output_file.hpp"
 #include "commands/verb_options.hpp"
@@ -85,59 +87,6 @@ void add_sizes(const std::string& text, std::vector<std::size_t>& sizes) {
     for (; size <= last; size *= factor) sizes.push_back(size);
 }
 
-void print_head() {
-    fmt::print("{:<16}{:>4}{:>11}{:>14}{:>7}  {:<15}{:>6}{:>5}{:>11}{:>11}{:>11}{:>9}{:>9}{:>8}{:>10}{:>9}\n", "exchange", "ring", "size",
-               "parameters", "silos", "graph", "leave", "reps", "min ms", "median ms", "p99 ms", "alg GB/s", "bus GB/s", "ratio", "extra",
-               "wrong");
-}
-
-void print_transport(const BenchmarkLine& line) {
-    if (!line.transport.empty()) fmt::print("                by {}\n", line.transport);
-}
-
-void print_line(const BenchmarkLine& line, int ranks, bool with_phases) {
-    const bool is_ours = line.ring_bits != 0;
-    fmt::print("{:<16}{:>4}{:>11}{:>14}{:>7}  {:<15}{:>6}", line.exchange, is_ours ? std::to_string(line.ring_bits) : "",
-               size_text(line.bytes()), line.setting.parameters, is_ours ? line.setting.silos : static_cast<std::uint32_t>(ranks),
-               line.graph, line.graph.empty() ? "" : fmt::format("{:.0f} %", 100 * line.setting.dropouts));
-    if (line.repetitions > 0) {
-        fmt::print("{:>5} {:>10.3f} {:>10.3f} {:>10.3f}{:>9.2f}{:>9.2f}{:>7.2f}x{:>10}{:>9}", line.repetitions, 1e3 * line.least_s,
-                   1e3 * line.median_s, 1e3 * line.p99_s, 1e-9 * line.algorithm_bandwidth(), 1e-9 * line.bus_bandwidth(ranks),
-                   line.of_allreduce, size_text(static_cast<double>(line.extra_bytes)),
-                   line.knows_its_sum ? std::to_string(line.wrong_words) : "-");
-    }
-    fmt::print("{}{}\n", line.note.empty() ? "" : "  ", line.note);
-    const bool had_no_choice = line.transport.find(", as ") != std::string::npos;
-    if (with_phases || had_no_choice) print_transport(line);
-    if (!with_phases || line.phases.empty()) return;
-    std::string text;
-    for (const auto& [phase, seconds] : line.phases) text += fmt::format("  {} {:.3f}", phase, 1e3 * seconds);
-    fmt::print("                ms of CPU over the cores:{}\n", text);
-    if (line.of_limit.empty()) return;
-    text.clear();
-    for (const auto& [phase, share] : line.of_limit) text += fmt::format("  {} {:.0f} %", phase, 100 * share);
-    fmt::print("                of its limit:{}\n", text);
-}
-
-std::string csv_of(const nlohmann::json& lines) {
-    const std::string head =
-        "exchange,ring_bits,bytes,parameters,ranks,silos,graph,dropouts,chunk_kib,repetitions,min_s,median_s,p99_s,algorithm_bandwidth,"
-        "bus_bandwidth,of_allreduce,of_nccl_allreduce,extra_bytes,wrong_words,valid,note";
-    std::string text = head + "\n";
-    for (const auto& line : lines) {
-        std::vector<std::string> fields;
-        for (const auto& column : split(head, ',')) {
-            if (!line.contains(column)) {
-                fields.emplace_back();
-            } else {
-                fields.push_back(csv_field(line[column].is_string() ? line[column].get<std::string>() : line[column].dump()));
-            }
-        }
-        text += join(fields, ",") + "\n";
-    }
-    return text;
-}
-
 class Bench {
 public:
     Bench(const Communicator& world, const Sweep& sweep, const BenchmarkSetting& setting, const RaceRules& rules, std::string device,
@@ -195,7 +144,7 @@ public:
         return json;
     }
     [[nodiscard]] bool has_wrong_words() const { return wrong_words_ > 0; }
-    /// Why nothing at all was timed; "" where something was.
+    /// Why nothing of what was asked for was timed; "" where something was.
     [[nodiscard]] const std::string& why_nothing() const { return why_nothing_; }
 
 private:
@@ -217,7 +166,8 @@ private:
         for (auto& line : lines) {
             if (limits_ && !line.phases.empty()) line.of_limit = shares_of(line);
             wrong_words_ += line.wrong_words;
-            has_timed_ = has_timed_ || line.repetitions > 0;
+            const bool is_asked_for = line.exchange != contestant_list().front().name || sweep_.exchanges.empty() || lines.size() == 1;
+            has_timed_ = has_timed_ || (is_asked_for && line.repetitions > 0);
             lines_.push_back(line.to_json(world_.size()));
             if (leads()) print_line(line, world_.size(), with_phases_);
         }
@@ -373,9 +323,14 @@ DeviceChoice gpu_of(const Communicator& world, const Threads& threads) {
     return choice;
 }
 
+std::filesystem::path absolute(const std::string& file) {
+    return std::filesystem::absolute(file).lexically_normal();
+}
+
 // A fit heeds these of the flags, and times rounds of its own choice.
 void check_flags_of_fit(const po::variables_map& given) {
-    const std::set<std::string> heeded{"fit", "sizes", "repetitions", "seconds", "disturbed"};
+    std::set<std::string> heeded{"fit", "sizes", "repetitions", "seconds", "disturbed"};
+    if (given["device"].as<std::string>() == "cpu") heeded.insert("device");
     std::string others;
     for (const auto& [name, value] : given) {
         if (!value.defaulted() && !heeded.contains(name)) others += fmt::format("{}--{}", others.empty() ? "" : ", ", name);
@@ -396,15 +351,17 @@ int bench(const Communicator& world, const Command& command, const po::variables
                              .most_repetitions = command.rules.most_repetitions};
     std::optional<Sweep> sweep;
     succeed_on_first(world, [&] {
-        for (const auto& [flag, file] : {std::pair("--json", command.json), {"--csv", command.csv}, {"--fit", command.fit}}) {
-            if (!file.empty()) check_output(flag, file, {});
-        }
-        require(command.json.empty() || command.json != command.csv, "--json and --csv both name {}: choose two files", command.json);
+        const bool has_both = !command.json.empty() && !command.csv.empty();
+        require(!has_both || absolute(command.json) != absolute(command.csv), "--json and --csv both name {}: choose two files",
+                command.json);
         if (!command.fit.empty()) check_flags_of_fit(given);
         require(!with_disturbed || !command.fit.empty(), "--disturbed goes with --fit only");
         require(command.ranks_per_node <= world.size(), "--ranks-per-node {}: there {} only; start more, or leave it out",
                 command.ranks_per_node, world.size() == 1 ? "is 1 rank" : fmt::format("are {} ranks", world.size()));
         sweep = command.sweep(world.size(), chose_exchanges);
+        for (const auto& [flag, file] : {std::pair("--json", command.json), {"--csv", command.csv}, {"--fit", command.fit}}) {
+            if (!file.empty()) check_output(flag, file, {});
+        }
     });
     if (!sweep) sweep = command.sweep(world.size(), chose_exchanges);
     if (!command.fit.empty()) {
@@ -428,7 +385,7 @@ int bench(const Communicator& world, const Command& command, const po::variables
     succeed_on_first(world, [&] {
         require<RuntimeError>(!bench.has_wrong_words(),
                               "there are wrong words: this machine, its MPI, its NCCL or this program adds up wrongly");
-        require<RuntimeError>(bench.why_nothing().empty(), "nothing was timed: {}", bench.why_nothing());
+        require<RuntimeError>(bench.why_nothing().empty(), "nothing that was asked for was timed: {}", bench.why_nothing());
     });
     return static_cast<int>(ExitCode::done);
 }

@@ -114,6 +114,7 @@ public:
             const auto fastest = std::ranges::min_element(rounds, {}, [](const Pass& pass) { return pass.round.seconds; });
             if (fastest == rounds.end()) continue;
             rounds_.push_back(fastest->round);
+            has_disturbed_ = has_disturbed_ || !fastest->is_valid;
             if (!saw_fast_memory(*fastest)) slow_.push_back(fastest->round.name);
         }
     }
@@ -133,13 +134,13 @@ public:
         print_rates(model);
         if (!slow_.empty())
             fmt::print("\n{} never saw the memory at its fastest, and may have taken too long\n", counted(slow_.size(), "round"));
-        if (world_.size() > 1) print(fmt::format("rounds of {} ranks, foretold from those of fewer", world_.size()), held_out);
+        if (world_.size() > 1) print("rounds of the most ranks, foretold from those of fewer", held_out);
         print("all rounds, played through with the rates of all", played);
         nlohmann::ordered_json json{{"format", ""}};  // first: files are known by it
         json.update(nlohmann::ordered_json(model.to_json()));
         json["instructions"] = kernels::to_string(kernels::best_isa());
         json["placement"] = placement_;
-        json["with_disturbed"] = with_disturbed_;
+        json["with_disturbed"] = has_disturbed_;
         json["slow_memory"] = slow_;
         json["lines"] = lines_;
         json["held_out"] = json_of(held_out);
@@ -263,7 +264,7 @@ private:
     }
 
     static void print(const std::string& title, const std::vector<HeldOut>& rounds) {
-        if (rounds.empty()) return fmt::print("\n{}: none; fewer ranks have too few valid rounds for that\n", title);
+        if (rounds.empty()) return fmt::print("\n{}: none; valid rounds of fewer ranks tell too little of what these need\n", title);
         fmt::print("\n{}: {:.1f} % (root of the mean square)\n", title, 100 * root_mean_square(rounds));
         for (const auto& round : rounds) {
             fmt::print("  {:<74}{:>11.3f} ms, foretold {:>11.3f} ms: {:+.1f} %\n", round.name, 1e3 * round.measured, 1e3 * round.predicted,
@@ -278,6 +279,7 @@ private:
     std::string placement_;
     Measured measured_;
     bool is_extra_ = false;
+    bool has_disturbed_ = false;               // among those that count
     std::map<double, double> fastest_memory_;  // by cores in use
     std::vector<MeasuredRound> rounds_;        // of each the fastest
     std::vector<std::string> slow_;            // names of those that never saw the memory at its fastest

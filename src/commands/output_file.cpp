@@ -48,11 +48,11 @@ void check_replaceable(const std::string& flag, const std::filesystem::path& out
     require(is_output(out), "{} {} is there and holds {}: choose another, or remove it first", flag, out.string(), what);
 }
 
-// The file will be written under another name in the same folder and renamed; whether that can be shows only by trying.
+// The file will be written under another name in the same folder; whether that can be shows only by trying.
 void check_writable(const std::string& flag, const std::filesystem::path& out) {
     const AtomicFile trial(out);  // removes what it has made
-    const Descriptor descriptor(trial.temporary(), O_WRONLY | O_CREAT | O_TRUNC);
-    require<RuntimeError>(descriptor.is_open(), "{} {}: nothing can be written there ({}); choose another folder", flag, out.string(),
+    const Descriptor descriptor(trial.temporary(), O_WRONLY | O_CREAT | O_EXCL);
+    require<RuntimeError>(descriptor.is_open(), "{} {}: cannot be written ({}); choose another", flag, out.string(),
                           std::generic_category().message(errno));
 }
 

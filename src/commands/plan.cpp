@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -73,13 +75,22 @@ void check_warm_start(const RunConfig& config, const Census& census, std::span<c
     (void)first_parameters(config, network, description);
 }
 
-// Keys stay with their silos, so that only the roster is here to be looked at.
-void check_roster(const ExchangeConfig& exchange, const Census& census) {
-    if (!exchange.secure || exchange.identities != "roster") return;
+// Keys stay with their silos, so that only the roster can be looked at, where this host has it.
+void check_secure_group(const ExchangeConfig& exchange, const Census& census) {
+    if (!exchange.secure) return;
     std::vector<std::string> names;
-    for (const auto& silo : census.silos) names.push_back(silo.name);
-    (void)plan_secure_sum(roster_of(exchange, names),
-                          {.graph = exchange.graph, .corrupt = exchange.corrupt, .dropouts = exchange.dropouts});
+    std::vector<RosterEntry> roster;
+    for (const auto& silo : census.silos) {
+        names.push_back(silo.name);
+        roster.push_back({.name = silo.name, .public_key = {}, .domain = {}});
+    }
+    std::error_code ignored;
+    if (exchange.identities == "roster" && std::filesystem::exists(exchange.roster, ignored)) {
+        roster = roster_of(exchange, names);
+    } else if (exchange.identities == "roster") {
+        fmt::print(stderr, "silosum: warning: exchange.roster: there is no {} here; hosts that run ranks need it\n", exchange.roster);
+    }
+    (void)plan_secure_sum(roster, {.graph = exchange.graph, .corrupt = exchange.corrupt, .dropouts = exchange.dropouts});
 }
 
 bool trains_on_gpus(const std::string& device) {
@@ -151,7 +162,7 @@ int plan(const std::vector<std::string>& arguments) {
     check_run(config, census.silos.size());
     require(config.exchange.transport != "nccl" || trains_on_gpus(config.run.device),
             "exchange.transport = nccl needs run.device = cuda; here silos train on the processor");
-    check_roster(config.exchange, census);
+    check_secure_group(config.exchange, census);
     check_rules(config.evaluation, census);
     check_class_weights(config.data, census.problem);
     const std::size_t test_bytes = config.evaluation.common_test.empty() ? 0 : bytes_of(read_common_test(config.evaluation, census)).all;
@@ -181,9 +192,13 @@ int plan(const std::vector<std::string>& arguments) {
         check_gpus(needs.gpu);
     }
     if (!scale_flags.empty()) {
+        const bool is_another = std::ranges::any_of(
+            scale_flags, [](const std::string& flag) { return flag.starts_with("--silos") || flag.starts_with("--machines"); });
         add_exchange(scale_flags, config.exchange, network.layout().size(), ranks,
                      Selection(config.selection, census.silos.size(), config.run.seed).silos_per_round());
-        const ConfiguredRound configured{.hosts_several = census.silos.size() > groups};
+        // What is above counts no keys and shares of other silos, which grow with their number.
+        const ConfiguredRound configured{.hosts_several = census.silos.size() > groups,
+                                         .has_shown_memory = !is_another && !config.exchange.secure};
         return plan_scale(scale_flags, &configured);
     }
     return static_cast<int>(ExitCode::done);

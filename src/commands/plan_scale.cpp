@@ -31,9 +31,11 @@ constexpr const char* usage =
 const std::vector<std::string> shared_flags{"--fit",      "--silos",   "--machines",   "--cores", "--link", "--scheme",
                                             "--simulate", "--train-s", "--straggling", "--seed",  "--leave"};
 
-// Of the others those that say what a configuration says.
-const std::vector<std::string> configured_flags{"--parameters", "--secure", "--ring",      "--graph",    "--corrupt",
-                                                "--dropouts",   "--tags",   "--transport", "--chunk-kib"};
+// Of the others those that say what a configuration says, and its keys for that.
+const std::map<std::string, std::string> configured_flags{
+    {"--parameters", "the model's"},         {"--secure", "--exchange.secure"},       {"--ring", "--exchange.ring_bits"},
+    {"--graph", "--exchange.graph"},         {"--corrupt", "--exchange.corrupt"},     {"--dropouts", "--exchange.dropouts"},
+    {"--tags", "--exchange.integrity tags"}, {"--transport", "--exchange.transport"}, {"--chunk-kib", "--exchange.chunk_kib"}};
 
 // "12.5G,2us": bytes a second and seconds.
 Link read_link(const std::string& text) {
@@ -62,7 +64,7 @@ std::string doubts_of(const nlohmann::json& json) {
         doubts +=
             "warning: the fit counts rounds that others disturbed, by their CPU time and without standing still (bench --disturbed)\n";
     }
-    const std::size_t slow = json.value("slow_memory", nlohmann::json::array()).size();
+    const std::size_t slow = json.value("slow_memory", std::vector<std::string>()).size();
     if (slow > 0)
         doubts += fmt::format("warning: {} of the fit never saw the memory at its fastest, and may have taken too long\n",
                               counted(slow, "round"));
@@ -79,8 +81,10 @@ Fit read_fit(const std::string& file) {
     try {
         const auto json = nlohmann::json::parse(text);
         return {ScaleModel::from_json(json), doubts_of(json)};
-    } catch (const nlohmann::json::exception& error) {
+    } catch (const nlohmann::json::parse_error& error) {
         throw DataError(fmt::format("{} is cut off, or no JSON at all: {}; make a fit anew with bench --fit", file, error.what()));
+    } catch (const nlohmann::json::exception& error) {
+        throw DataError(fmt::format("{} is damaged, or no fit ({}); make it anew with bench --fit", file, error.what()));
     } catch (const DataError& error) {
         throw DataError(fmt::format("{} cannot be used: {}", file, error.what()));
     }
@@ -181,18 +185,26 @@ void print_distance(const Prediction& prediction) {
     std::string text;
     double most = 1;
     std::string farthest;
+    bool is_above = true;
     for (const auto& [what, factor] : prediction.beyond) {
         const double distance = std::max(factor, 1 / factor);
         if (distance > 1.001)
             text += fmt::format("{}{:.3g}x the {} {}", text.empty() ? "" : ", ", factor, factor > 1 ? "most" : "fewest", what);
-        if (distance > most) farthest = what;
-        most = std::max(most, distance);
+        if (distance > most || (distance == most && what == "ranks")) {
+            most = distance;
+            farthest = what;
+            is_above = factor > 1;
+        }
     }
     fmt::print("\n{}\n", text.empty() ? "within what was measured" : "beyond what was measured: " + text);
     if (most <= far) return;
-    const std::string better = farthest == "parameters" ? "with --sizes nearer to it" : "on more " + farthest;
-    fmt::print("warning: that is far; take it for an order of magnitude, or make a fit {} (docs/scale.md)\n",
-               farthest == "silos" ? "on more ranks" : better);
+    const std::map<std::string, std::string> better{{"parameters", "with larger --sizes"},
+                                                    {"ranks", "on more ranks"},
+                                                    {"silos", "on more ranks"},
+                                                    {"cores", "on a machine of more cores"},
+                                                    {"machines", "on more machines"}};
+    fmt::print("warning: that is far; take it for an order of magnitude{} (docs/scale.md)\n",
+               is_above ? ", or make a fit " + better.at(farthest) : "");
 }
 
 void print_prediction(const ScaleModel& model, const RoundShape& shape) {
@@ -241,6 +253,21 @@ void print_simulation(const ScaleModel& model, const SimulationSetting& setting,
     }
 }
 
+// Flags that say how a round is played, or masked, where none is.
+void check_heeded(const po::variables_map& given) {
+    const auto refuse = [&](const std::vector<const char*>& names, const std::string& without) {
+        for (const char* name : names) {
+            const bool is_given = given.contains(name) && !given[name].defaulted();
+            require(!is_given, "--{}: does nothing without {}; add that, or leave it out", name, without);
+        }
+    };
+    const bool is_played = given["simulate"].as<std::uint64_t>() > 0;
+    const bool is_secure = given.contains("secure");
+    if (!is_played) refuse({"train-s", "straggling", "seed"}, "--simulate");
+    if (!is_secure) refuse({"tags", "graph", "corrupt", "dropouts"}, "--secure");
+    if (!is_secure && !is_played) refuse({"leave"}, "--secure or --simulate");
+}
+
 }  // namespace
 
 std::vector<std::string> take_scale_flags(std::vector<std::string>& flags) {
@@ -251,7 +278,10 @@ std::vector<std::string> take_scale_flags(std::vector<std::string>& flags) {
     for (std::size_t i = 0; i < flags.size(); ++i) {
         const std::string name = flags[i].substr(0, flags[i].find('='));
         if (std::ranges::find(shared_flags, name) == shared_flags.end()) {
-            if (std::ranges::find(configured_flags, name) != configured_flags.end()) configured = name;
+            const auto found = configured_flags.find(name);
+            if (found != configured_flags.end()) {
+                configured += fmt::format("{}{} ({})", configured.empty() ? "" : ", ", name, found->second);
+            }
             left.push_back(flags[i]);
             continue;
         }
@@ -260,8 +290,7 @@ std::vector<std::string> take_scale_flags(std::vector<std::string>& flags) {
         if (name == flags[i] && i + 1 < flags.size()) taken.push_back(flags[++i]);
     }
     require(has_fit || taken.empty(), "{} goes with --fit FILE, which `silosum bench --fit` makes", taken.empty() ? "" : taken.front());
-    require(!has_fit || configured.empty(), "{}: comes from the configuration here; set its key there, or leave the configuration out",
-            configured);
+    require(!has_fit || configured.empty(), "{}: of a round of a configuration, that says it; give its keys, or leave it out", configured);
     flags = left;
     return taken;
 }
@@ -273,6 +302,7 @@ int plan_scale(const std::vector<std::string>& arguments, const ConfiguredRound*
         fmt::print("{}{}", usage, fmt::streamed(command.options));
         return static_cast<int>(ExitCode::done);
     }
+    if (configured == nullptr) check_heeded(given);
     auto [model, doubts] = read_fit(command.fit);
     if (!command.link.empty()) model = model.with_link(read_link(command.link));
     RoundShape shape = command.shape(given.contains("secure"), given.contains("tags"));
@@ -283,7 +313,7 @@ int plan_scale(const std::vector<std::string>& arguments, const ConfiguredRound*
     print_shape(shape);
     print_prediction(model, shape);
     fmt::print("{}", doubts);
-    if (configured == nullptr) print_memory(shape);
+    if (configured == nullptr || !configured->has_shown_memory) print_memory(shape);
     if (command.rounds > 0) {
         const SimulationSetting setting{
             .shape = shape, .dropouts = command.leave, .train_s = command.train_s, .straggling = command.straggling, .seed = command.seed};

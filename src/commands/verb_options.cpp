@@ -26,12 +26,16 @@ bool is_unsigned(const std::type_info& type) {
     return type == typeid(std::uint64_t) || type == typeid(std::uint32_t);
 }
 
+bool is_negative(const std::string& text) {
+    return text.size() > 1 && text.front() == '-' && text.find_first_not_of("0123456789", 1) == std::string::npos;
+}
+
 std::vector<std::string> problems_of(const po::parsed_options& parsed, const po::options_description& options) {
     std::vector<std::string> problems;
     bool may_be_value = false;  // of an unknown option
     for (const auto& option : parsed.options) {
         const auto* value = option.unregistered || option.string_key.empty() ? nullptr : typed(options.find(option.string_key, false));
-        if (value != nullptr && is_unsigned(value->value_type()) && option.value.size() == 1 && option.value.front().starts_with("-")) {
+        if (value != nullptr && is_unsigned(value->value_type()) && option.value.size() == 1 && is_negative(option.value.front())) {
             // Would be read as a huge number.
             problems.push_back(fmt::format("--{} {}: must not be negative", option.string_key, option.value.front()));
         } else if (option.unregistered) {

@@ -37,6 +37,7 @@ void sync_to_disk(const std::filesystem::path& file_or_folder) {
 AtomicFile::AtomicFile(std::filesystem::path target) : target_(std::move(target)) {
     // The process number keeps two programs that write the same file apart: the last rename wins, each file is whole.
     temporary_ = folder_of(target_) / fmt::format(".{}.{}.tmp", target_.filename().string(), ::getpid());
+    ::unlink(temporary_.c_str());  // left by a kill, or a link that somebody put there
 }
 
 AtomicFile::~AtomicFile() {
@@ -54,7 +55,7 @@ void AtomicFile::commit() {
 void write_file_atomically(const std::filesystem::path& target, std::span<const std::byte> bytes) {
     AtomicFile file(target);
     {
-        Descriptor descriptor(file.temporary(), O_WRONLY | O_CREAT | O_TRUNC);
+        Descriptor descriptor(file.temporary(), O_WRONLY | O_CREAT | O_EXCL);
         const bool is_written = descriptor.is_open() && descriptor.write(bytes) && descriptor.close();
         require<RuntimeError>(is_written, "cannot write {}: {}", target.string(), reason(errno));
     }

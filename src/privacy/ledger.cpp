@@ -130,9 +130,10 @@ void Ledger::read(const std::filesystem::path& file, const crypto::Bytes32& publ
             "the ledger {} is of an older silosum, which named models and tagged updates in other ways, so that no further sum "
             "is safe with its key: make a new one (silosum keygen) and give its entry to the others",
             file.string());
-        require<DataError>(number > 1 || !is_right || line.starts_with(first_words),
-                           "the ledger {} does not begin with \"{}\": if a newer silosum wrote it, go on with that one; else {}",
-                           file.string(), trim(first_words), remedy);
+        // Whatever its checksums are like.
+        require<DataError>(number > 1 || !line.starts_with("silosum-ledger ") || line.starts_with(first_words),
+                           "the ledger {} was changed in line 1, or a newer silosum wrote it: then go on with that one, else {}",
+                           file.string(), remedy);
         require<DataError>(number > 1 || !is_right || line.substr(0, space) == first_line(public_key),
                            "the ledger {} is of another key: {}", file.string(), remedy);
         require<DataError>(

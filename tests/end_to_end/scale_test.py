@@ -64,6 +64,12 @@ class Scale(harness.EndToEnd):
         for phase in ("keys", "encode", "mask", "wire", "agree", "unmask", "decode", "publish", "hash", "idle", "all"):
             self.assertRegex(far.out, rf"(?m)^{phase} ")
 
+    def test_memory_of_another_round_than_that_of_the_run_is_told(self):
+        few = harness.run(["plan", harness.PENGUINS, "--fit", self.fit, "--cores", "2", "--ranks", "2"])
+        many = harness.run(["plan", harness.PENGUINS, "--fit", self.fit, "--cores", "2", "--ranks", "2", "--silos", "64"])
+        self.assertNotIn("memory of a rank for the exchange", few.out)
+        self.assertIn("memory of a rank for the exchange", many.out)
+
     def test_a_plan_tells_what_its_fit_is_worth(self):
         self.fit.write_text(json.dumps(a_fit() | {"with_disturbed": True, "slow_memory": ["a", "b"]}))
         out = self.plan("--ranks", "4", "--cores", "2").out
@@ -93,7 +99,7 @@ class Scale(harness.EndToEnd):
         self.assertIn("memory of the largest rank", result.out)
         self.assertNotIn("memory of a rank for the exchange", result.out, "it is part of the table above")
         self.assertRegex(result.out, r"beyond what was measured: 1.5x the most cores, 0.000229x the fewest parameters\n"
-                                     r"warning: that is far; .* or make a fit with --sizes nearer to it")
+                                     r"warning: that is far; take it for an order of magnitude \(docs/scale.md\)")
         self.assertRegex(result.out, r"(?m)^all ")
 
     def test_what_cannot_be_foretold_is_refused(self):
@@ -106,7 +112,17 @@ class Scale(harness.EndToEnd):
             result = self.plan(*flags)
             self.assertEqual(result.code, 2, str(result))
             self.assertIn(text, result.err)
-        self.assertIn("--secure: comes from the configuration", harness.run(["plan", harness.PENGUINS, "--fit", self.fit, "--secure"]).err)
+        result = harness.run(["plan", harness.PENGUINS, "--fit", self.fit, "--ring=64", "--secure"])
+        self.assertEqual(result.code, 2, str(result))
+        self.assertIn("--ring (--exchange.ring_bits), --secure (--exchange.secure): of a round of a configuration", result.err)
+        for flags, text in (
+            (("--seed", "7"), "--seed: does nothing without --simulate"),
+            (("--tags",), "--tags: does nothing without --secure"),
+            (("--leave", "0.1"), "--leave: does nothing without --secure or --simulate"),
+        ):
+            result = self.plan("--ranks", "4", *flags)
+            self.assertEqual(result.code, 2, str(result))
+            self.assertIn(text, result.err)
         self.assertIn("goes with --fit", harness.run(["plan", harness.PENGUINS, "--silos", "9"]).err)
         self.fit.write_text(json.dumps(a_fit() | {"version": 3}))
         result = self.plan("--ranks", "4")

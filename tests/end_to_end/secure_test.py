@@ -260,6 +260,16 @@ class Refusals(Secure):
         planned = harness.run(plan)
         self.assertEqual(planned.code, DATA, str(planned))
         self.assertIn(f'has no entry for silo "{self.names[2]}"', planned.err)
+        (self.folder / "roster.json").unlink()
+        planned = harness.run(plan)
+        self.assertEqual(planned.code, 0, str(planned))
+        self.assertRegex(planned.err, "warning: exchange.roster: there is no .*roster.json here")
+
+    def test_a_graph_that_holds_nothing_is_refused_by_plan_too(self):
+        flags = ["--exchange.secure", "true", "--exchange.identities", "throwaway", "--eval.compare_local", "false"]
+        planned = harness.run(["plan", harness.PENGUINS, *flags, "--exchange.graph", "harary", "--exchange.corrupt", "0.49"])
+        self.assertEqual(planned.code, USAGE, str(planned))
+        self.assertIn("no sparse graph of 3 silos", planned.err)
 
     def test_an_identity_has_one_job_at_a_time(self):
         flags = ["--run.rounds", "100000", "--run.progress", "none"]

@@ -181,7 +181,7 @@ class Bench(harness.EndToEnd):
             (["--ranks-per-node", "-1"], "must be 0 or more"),
             (["--repetitions", "-3"], "must not be negative"),
             (["--repetitions", "0"], "must be from 1 to 4096"),
-            (["--json", "same", "--csv", "same"], "both name same"),
+            (["--json", "same", "--csv", "./same"], "both name same"),
             (["--ranks-per-node", "2", "--transport", "messages"], "leave out --device and --transport messages"),
             (["--ranks-per-node", "2", "--fit", "fit.json"], "leave out --ranks-per-node"),
         ):
@@ -197,13 +197,21 @@ class Bench(harness.EndToEnd):
     def test_a_sweep_of_which_nothing_was_timed_fails(self):
         result = harness.run(["bench", "--sizes", "900G", "--repetitions", "1"], ranks=2, cwd=self.folder)
         self.assertEqual(result.code, 4, str(result))
-        self.assertIn("nothing was timed: left out: needs some", result.err)
+        self.assertIn("nothing that was asked for was timed: left out: needs some", result.err)
 
     def test_files_that_cannot_be_written_are_refused_before_anything_is_timed(self):
         result = harness.run(["bench", "--json", "/proc/bench.json"], cwd=self.folder)
         self.assertEqual(result.code, 4, str(result))
-        self.assertIn("--json /proc/bench.json: nothing can be written there", result.err)
+        self.assertIn("--json /proc/bench.json: cannot be written", result.err)
         self.assertEqual(result.out, "")
+
+    def test_a_refused_call_leaves_files_as_they_are(self):
+        (self.folder / "old.csv").write_text("exchange,ring_bits,bytes,\n")
+        for flags, code in ((["--json", "new.json", "--disturbed"], 2), (["--csv", "old.csv", "--json", "/proc/bench.json"], 4)):
+            result = harness.run(["bench", *flags], cwd=self.folder)
+            self.assertEqual(result.code, code, str(result))
+            self.assertEqual([file.name for file in self.folder.iterdir()], ["old.csv"])
+        self.assertEqual((self.folder / "old.csv").read_text(), "exchange,ring_bits,bytes,\n")
 
 
 class Journeys(harness.EndToEnd):
