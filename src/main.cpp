@@ -1,10 +1,13 @@
 // The table of verbs. Errors that no verb handled itself end here: one line, and the exit code of the error.
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
@@ -13,6 +16,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "base/version.hpp"
+#include "comm/launch.hpp"
 #include "commands/bench.hpp"
 #include "commands/devices.hpp"
 #include "commands/evaluate.hpp"
@@ -34,18 +38,19 @@ struct Verb {
     const char* name;
     const char* help;
     int (*run)(const std::vector<std::string>& arguments);
+    bool is_parallel = false;  // all ranks of a job have the same arguments: one says what is wrong with them
 };
 
 const std::array verbs{
     Verb{"shard", "cut a data set into one HDF5 shard a silo", run_shard},
     Verb{"inspect", "show and check shards", run_inspect},
     Verb{"plan", "check a configuration and foretell memory and traffic, without training", run_plan},
-    Verb{"train", "train a model over the silos (start it with mpirun or srun)", run_train},
-    Verb{"resume", "train --run.resume auto: go on from the last checkpoint", run_resume},
+    Verb{"train", "train a model over the silos (start it with mpirun or srun)", run_train, true},
+    Verb{"resume", "train --run.resume auto: go on from the last checkpoint", run_resume, true},
     Verb{"evaluate", "measure a model on shards", run_evaluate},
     Verb{"predict", "write a model's predictions for a shard", run_predict},
     Verb{"export", "write a model in another format", run_export},
-    Verb{"bench", "time aggregation beside MPI_Allreduce (start it with mpirun or srun)", run_bench},
+    Verb{"bench", "time aggregation beside MPI_Allreduce (start it with mpirun or srun)", run_bench, true},
     Verb{"report", "draw training runs as one page of HTML", run_report},
     Verb{"devices", "show the GPUs that training can use", run_devices},
     Verb{"keygen", "make a silo's key for secure sums", run_keygen},
@@ -91,17 +96,31 @@ int run(const std::vector<std::string>& arguments) {
     throw UsageError(unknown_name("verb", first, names));
 }
 
+// Whether what is wrong with the arguments of this process is so on all ranks, and said by the first.
+bool is_said_by_another(const std::vector<std::string>& arguments) {
+    const auto verb = std::ranges::find_if(verbs, [&](const Verb& v) { return !arguments.empty() && arguments.front() == v.name; });
+    return (verb == verbs.end() || verb->is_parallel) && !launch_of_this_process().is_first;
+}
+
 }  // namespace
 
 }  // namespace silosum
 
 int main(int argc, char** argv) {
     silosum::flush_denormals();
+    const std::vector<std::string> arguments(argv + 1, argv + argc);
     try {
-        const int code = silosum::run({argv + 1, argv + argc});
+        const int code = silosum::run(arguments);
         silosum::require<silosum::RuntimeError>(std::fflush(stdout) == 0 && std::ferror(stdout) == 0,
                                                 "standard output cannot be written: {}", std::strerror(errno));
         return code;
+    } catch (const silosum::UsageError& error) {
+        if (silosum::is_said_by_another(arguments)) {
+            std::this_thread::sleep_for(std::chrono::seconds(1));  // the end of one is the end of all, with most launchers
+        } else {
+            fmt::print(stderr, "silosum: {}\n", error.what());
+        }
+        return static_cast<int>(error.code());
     } catch (const silosum::Error& error) {
         fmt::print(stderr, "silosum: {}\n", error.what());
         return static_cast<int>(error.code());

@@ -388,7 +388,7 @@ const std::vector<ContestantRow>& contestant_list() {
              return std::make_unique<AllReduce>(c, s.parts(), v, false);
          }},
         {.name = "allreduce-kept",
-         .help = "the same where freed memory is kept, as glibc can be told to (MALLOC_MMAP_MAX_=0)",
+         .help = "the same where all freed memory is kept, as glibc can be told to (MALLOC_MMAP_MAX_=0)",
          .make = [](const Communicator& c, const BenchmarkSetting& s, BenchmarkVectors& v) -> std::unique_ptr<Contestant> {
              return std::make_unique<AllReduce>(c, s.parts(), v, true);
          }},

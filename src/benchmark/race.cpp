@@ -116,7 +116,9 @@ private:
         if (others > rules_.disturbed) {
             line.note = fmt::format("not valid: others took {:.0f} % of the cores", 100 * others);
         } else if (runner.slowest.size() < fewest_repetitions) {
-            line.note = fmt::format("not valid: {} repetitions do not tell how well the median is known", runner.slowest.size());
+            line.note =
+                fmt::format("not valid: {} too few to tell how well the median is known",
+                            runner.slowest.size() == 1 ? "1 repetition is" : fmt::format("{} repetitions are", runner.slowest.size()));
         } else if (uncertainty > rules_.unsteady) {
             line.note = fmt::format("not valid: the median is known to {:.0f} % only", 100 * uncertainty);
         }

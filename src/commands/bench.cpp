@@ -157,8 +157,8 @@ private:
         std::vector<BenchmarkLine> lines;
         if (there[0] != 0 && needed > there[0]) {
             lines.push_back({.exchange = "-", .setting = setting_});
-            lines.back().note = fmt::format("left out: needs some {} a rank, where {} are free", size_text(static_cast<double>(needed)),
-                                            size_text(static_cast<double>(there[0])));
+            lines.back().note = fmt::format("left out: needs some {} a rank, where {} are free; --part sums part by part",
+                                            size_text(static_cast<double>(needed)), size_text(static_cast<double>(there[0])));
             lines.back().is_valid = false;
         } else {
             lines = race(world_, load_, sweep_.exchanges, sweep_.rings, setting_, rules_);
@@ -279,7 +279,7 @@ struct Command {
         require(ranks_per_node == 0 || (device == "cpu" && transport != "messages"),
                 "--ranks-per-node is for words in shared memory: leave out --device and --transport messages");
         require(chunk_kib >= 1 && chunk_kib <= 1 << 20, "--chunk-kib {}: must be from 1 to 1048576", chunk_kib);
-        require(rules.seconds > 0, "--seconds {}: must be above 0", rules.seconds);
+        require(rules.seconds > 0 && rules.seconds <= 86400, "--seconds {}: must be above 0, and a day at most", rules.seconds);
         for (const auto& [list, option] : {std::pair(sweep.exchanges.empty(), "--exchange"), std::pair(sweep.rings.empty(), "--ring"),
                                            std::pair(sweep.parameters.empty(), "--sizes"), std::pair(sweep.graphs.empty(), "--graph"),
                                            std::pair(sweep.dropouts.empty(), "--dropouts")}) {
@@ -323,6 +323,17 @@ DeviceChoice gpu_of(const Communicator& world, const Threads& threads) {
     return choice;
 }
 
+// They say how sums are masked.
+void check_flags_of_secure(const po::variables_map& given, const Sweep& sweep) {
+    const auto is_secure = [](const std::string& name) {
+        return std::ranges::find(contestant_list(), name, [](const auto& row) { return row.name; })->is_secure;
+    };
+    if (std::ranges::any_of(sweep.exchanges, is_secure)) return;
+    for (const char* flag : {"graph", "dropouts", "cipher", "integrity"}) {
+        require(given[flag].defaulted(), "--{}: is of secure sums, and none is timed; add one to --exchange, or leave it out", flag);
+    }
+}
+
 std::filesystem::path absolute(const std::string& file) {
     return std::filesystem::absolute(file).lexically_normal();
 }
@@ -359,6 +370,7 @@ int bench(const Communicator& world, const Command& command, const po::variables
         require(command.ranks_per_node <= world.size(), "--ranks-per-node {}: there {} only; start more, or leave it out",
                 command.ranks_per_node, world.size() == 1 ? "is 1 rank" : fmt::format("are {} ranks", world.size()));
         sweep = command.sweep(world.size(), chose_exchanges);
+        check_flags_of_secure(given, *sweep);
         for (const auto& [flag, file] : {std::pair("--json", command.json), {"--csv", command.csv}, {"--fit", command.fit}}) {
             if (!file.empty()) check_output(flag, file, {});
         }
@@ -381,6 +393,9 @@ int bench(const Communicator& world, const Command& command, const po::variables
         const auto result = bench.result();
         if (!command.json.empty()) write_file_atomically(command.json, result.dump(1) + "\n");
         if (!command.csv.empty()) write_file_atomically(command.csv, csv_of(result["lines"]));
+        for (const auto& file : {command.json, command.csv}) {
+            if (!file.empty()) fmt::print("{} written\n", file);
+        }
     });
     succeed_on_first(world, [&] {
         require<RuntimeError>(!bench.has_wrong_words(),

@@ -259,7 +259,7 @@ private:
             has_unseen = has_unseen || rate.value == 0;
             fmt::print("{:<16}{:>14}{:>14}{:>14}  a {}: {}\n", row.name, ns(rate.value), ns(rate.low), ns(rate.high), row.unit, row.help);
         }
-        if (has_unseen) fmt::print("{:<16}{:>14}  too little to be seen beside the others\n", "", "-");
+        if (has_unseen) fmt::print("-: too little to be seen beside the others\n");
         fmt::print("\nrounds lie within {:.1f} % of the fit (root of the mean square)\n", 100 * model.spread());
     }
 
@@ -292,7 +292,11 @@ int bench_fit(const Communicator& world, const std::string& file, const RaceRule
               bool with_disturbed) {
     Fitting fitting(world, rules, largest_bytes, with_disturbed);
     fitting.measure();
-    succeed_on_first(world, [&] { write_file_atomically(file, fitting.result().dump(1) + "\n"); });
+    succeed_on_first(world, [&] {
+        write_file_atomically(file, fitting.result().dump(1) + "\n");
+        fmt::print("\n{} written, for silosum plan --fit{}\n", file,
+                   world.size() == 1 ? "; of one rank, it foretells no rounds of more" : "");
+    });
     return static_cast<int>(ExitCode::done);
 }
 

@@ -82,7 +82,7 @@ Fit read_fit(const std::string& file) {
         const auto json = nlohmann::json::parse(text);
         return {ScaleModel::from_json(json), doubts_of(json)};
     } catch (const nlohmann::json::parse_error& error) {
-        throw DataError(fmt::format("{} is cut off, or no JSON at all: {}; make a fit anew with bench --fit", file, error.what()));
+        throw DataError(fmt::format("{} is cut off at byte {}, or no JSON at all; make a fit anew with bench --fit", file, error.byte));
     } catch (const nlohmann::json::exception& error) {
         throw DataError(fmt::format("{} is damaged, or no fit ({}); make it anew with bench --fit", file, error.what()));
     } catch (const DataError& error) {
@@ -134,6 +134,7 @@ struct Command {
         require(machines >= 1 && machines <= ranks && ranks % machines == 0, "--machines {}: must divide the {} ranks", machines, ranks);
         require(silos <= 1 << 18, "--silos {}: must be from 1 to 262144", silos);
         require(cores >= 0, "--cores {}: must be 1 or more", cores);
+        require(link.empty() || machines > 1, "--link {}: is between machines, and --machines is 1; give more, or leave it out", link);
         require(chunk_kib >= 1 && chunk_kib <= 1 << 20, "--chunk-kib {}: must be from 1 to 1048576", chunk_kib);
         require(rounds <= 10000, "--simulate {}: must be at most 10000", rounds);
         for (const auto& [option, value] :
@@ -155,6 +156,9 @@ struct Command {
         shape.scheme = found->second;
         if (is_secure) shape.plan = plan_of_silos(shape.silos, {.graph = graph, .corrupt = corrupt, .dropouts = dropouts});
         shape.leavers = is_secure ? static_cast<std::uint32_t>(leave * shape.silos) : 0;
+        require(!is_secure || rounds > 0 || shape.members() >= shape.plan.least_members,
+                "--leave {}: {} of {} silos are left, {} are needed for a sum; give less, or --simulate rounds", leave, shape.members(),
+                shape.silos, shape.plan.least_members);
         return shape;
     }
 
@@ -169,10 +173,11 @@ std::string time_text(double seconds) {
     return seconds < 1 ? fmt::format("{:.3g} ms", 1e3 * seconds) : fmt::format("{:.4g} s", seconds);
 }
 
-void print_shape(const RoundShape& shape) {
-    fmt::print("\na round of {} parameters, {} on {} of {} with {} each{}\n", shape.parameters, counted(shape.silos, "silo"),
+void print_shape(const RoundShape& shape, bool has_cores) {
+    fmt::print("\na round of {} parameters, {} on {} of {} with {} each{}{}\n", shape.parameters, counted(shape.silos, "silo"),
                counted(static_cast<std::size_t>(shape.ranks), "rank"), counted(static_cast<std::size_t>(shape.machines), "machine"),
-               counted(static_cast<std::size_t>(shape.cores), "core"), shape.is_secure ? ", under masks" : "");
+               counted(static_cast<std::size_t>(shape.cores), "core"), has_cores ? "" : " (one a rank, as --cores is not given)",
+               shape.is_secure ? ", under masks" : "");
     if (!shape.is_secure) return;
     fmt::print("each silo masks with {} others, {} shares open a mask; {} leave\n", shape.plan.neighbours, shape.plan.threshold,
                shape.leavers);
@@ -287,7 +292,9 @@ std::vector<std::string> take_scale_flags(std::vector<std::string>& flags) {
         }
         has_fit = has_fit || name == "--fit";
         taken.push_back(flags[i]);
-        if (name == flags[i] && i + 1 < flags.size()) taken.push_back(flags[++i]);
+        if (name != flags[i]) continue;
+        require(i + 1 < flags.size() && !flags[i + 1].starts_with("--"), "{} needs a value", name);
+        taken.push_back(flags[++i]);
     }
     require(has_fit || taken.empty(), "{} goes with --fit FILE, which `silosum bench --fit` makes", taken.empty() ? "" : taken.front());
     require(!has_fit || configured.empty(), "{}: of a round of a configuration, that says it; give its keys, or leave it out", configured);
@@ -310,7 +317,7 @@ int plan_scale(const std::vector<std::string>& arguments, const ConfiguredRound*
     shape.cached_bytes = model.cached_bytes();
     const std::string problem = model.problem_with(shape);
     require(problem.empty(), "{}", problem);
-    print_shape(shape);
+    print_shape(shape, command.cores > 0);
     print_prediction(model, shape);
     fmt::print("{}", doubts);
     if (configured == nullptr || !configured->has_shown_memory) print_memory(shape);

@@ -109,7 +109,8 @@ void draw_benchmarks(const std::vector<std::string>& files, std::string out) {
 
     const auto names = names_of(paths);
     std::vector<BenchRecord> records;
-    for (std::size_t i = 0; i < paths.size(); ++i) records.push_back(read_bench(names[i], text_of_file(paths[i])));
+    for (std::size_t i = 0; i < paths.size(); ++i) records.push_back(read_bench(paths[i].string(), text_of_file(paths[i])));
+    for (std::size_t i = 0; i < paths.size(); ++i) records[i].name = names[i];
     write_file_atomically(out, bench_report(records));
     fmt::print("{} drawn in {}\n", counted(records.size(), "benchmark file"), out);
 }
@@ -120,7 +121,7 @@ int run_report(const std::vector<std::string>& arguments) {
     std::vector<std::string> runs;
     std::string out;
     po::options_description options("Options");
-    options.add_options()("runs", po::value(&runs)->required()->multitoken(),
+    options.add_options()("runs", po::value(&runs)->multitoken(),
                           "run folders, or files of silosum bench --json; may stand without --runs")(
         "out", po::value(&out), "file to write, .html (default: report.html in the folder of a single run, else in the current folder)")(
         "help", "this text");
@@ -136,6 +137,7 @@ int run_report(const std::vector<std::string>& arguments) {
             fmt::streamed(options));
         return 0;
     }
+    require(!runs.empty(), "report needs run folders, or files of silosum bench --json; see silosum report --help");
     std::error_code ignored;
     if (std::filesystem::is_regular_file(runs.front(), ignored)) {
         draw_benchmarks(runs, out);

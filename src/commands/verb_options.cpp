@@ -38,6 +38,13 @@ std::vector<std::string> problems_of(const po::parsed_options& parsed, const po:
         if (value != nullptr && is_unsigned(value->value_type()) && option.value.size() == 1 && is_negative(option.value.front())) {
             // Would be read as a huge number.
             problems.push_back(fmt::format("--{} {}: must not be negative", option.string_key, option.value.front()));
+            may_be_value = false;
+        } else if (value != nullptr && option.value.size() == 1 && option.value.front().empty()) {
+            problems.push_back(fmt::format("--{} \"\": is empty; give a value, or leave it out", option.string_key));
+            may_be_value = false;
+        } else if (value != nullptr && option.value.size() == 1 && option.value.front().starts_with("--")) {
+            problems.push_back(fmt::format("--{} needs a value, but {} follows", option.string_key, option.value.front()));
+            may_be_value = true;  // of the one that follows
         } else if (option.unregistered) {
             const std::string& token = option.original_tokens.front();
             problems.push_back(unknown_name("option", token.substr(0, token.find('=')), names_of(options)));

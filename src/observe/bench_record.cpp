@@ -76,7 +76,8 @@ BenchRecord read_bench(const std::string& name, const std::string& text_of_file)
     require<DataError>(!file.is_discarded(),
                        "{} is cut off, or no JSON at all: report takes run folders, and files of silosum bench --json", name);
     require<DataError>(text(file, "/format") == "silosum-bench", "{} is no file of silosum bench --json, but some other JSON", name);
-    require<DataError>(number(file, "/version") == 1.0, "{} is of another version of silosum bench; this program reads version 1", name);
+    const double file_version = number(file, "/version").value_or(0);
+    require<DataError>(file_version == 1, "{} is of version {}, this program reads 1; make it anew with bench --json", name, file_version);
     BenchRecord record{.name = name,
                        .program = text(file, "/program"),
                        .instructions = text(file, "/instructions"),

@@ -109,7 +109,7 @@ class Report(harness.EndToEnd):
             ([run, "--out", self.folder / "page.txt"], 2, "must end with .html"),
             ([run, "--out", self.folder / "none" / "page.html"], 2, "make it first"),
             ([run, "--uot", "x.html"], 2, 'did you mean "--out"?'),
-            ([], 2, "runs"),
+            ([], 2, "run folders"),
         ):
             result = self.report(*arguments, code=code)
             self.assertIn(word, result.err)

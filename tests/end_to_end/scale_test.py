@@ -112,12 +112,15 @@ class Scale(harness.EndToEnd):
             result = self.plan(*flags)
             self.assertEqual(result.code, 2, str(result))
             self.assertIn(text, result.err)
+        self.assertIn("--fit needs a value", harness.run(["plan", harness.PENGUINS, "--fit"]).err)
         result = harness.run(["plan", harness.PENGUINS, "--fit", self.fit, "--ring=64", "--secure"])
         self.assertEqual(result.code, 2, str(result))
         self.assertIn("--ring (--exchange.ring_bits), --secure (--exchange.secure): of a round of a configuration", result.err)
         for flags, text in (
             (("--seed", "7"), "--seed: does nothing without --simulate"),
             (("--tags",), "--tags: does nothing without --secure"),
+            (("--link", "1G,2us"), "--link 1G,2us: is between machines"),
+            (("--secure", "--leave", "0.5"), "--leave 0.5: 2 of 4 silos are left, 3 are needed"),
             (("--leave", "0.1"), "--leave: does nothing without --secure or --simulate"),
         ):
             result = self.plan("--ranks", "4", *flags)
@@ -140,7 +143,7 @@ class Scale(harness.EndToEnd):
             self.assertIn(text, result.err)
             self.assertIn("make it anew with bench --fit", result.err)
         self.fit.write_text(json.dumps(damaged)[:100])
-        self.assertIn("is cut off, or no JSON at all", self.plan("--ranks", "4").err)
+        self.assertIn("is cut off at byte 101, or no JSON at all", self.plan("--ranks", "4").err)
         result = harness.run(["plan", "--fit", self.folder, "--parameters", "1000", "--ranks", "4"])
         self.assertEqual(result.code, 3, str(result))
         self.assertIn("is a folder", result.err)

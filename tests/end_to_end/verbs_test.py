@@ -70,6 +70,12 @@ class Help(unittest.TestCase):
             self.assertEqual(result.code, 2, str(result))
             self.assertNotEqual(result.err, "")
 
+    def test_what_is_wrong_on_all_ranks_is_said_once(self):
+        for words in (["bensh"], ["bench", "--typo"], ["train", "--run.rounds", "3"]):
+            result = harness.run(words, ranks=3)
+            self.assertEqual(result.code, 2, str(result))
+            self.assertEqual(sum(line.startswith(("silosum: ", "usage: ")) for line in result.err.splitlines()), 1, str(result))
+
     def test_unknown_options_of_verbs_suggest_the_nearest(self):
         for verb, option, nearest in (("shard", "--silo", "--silos"), ("predict", "--modle", "--model"), ("evaluate", "--spilt", "--split")):
             result = harness.run([verb, option, "3"])
@@ -83,6 +89,10 @@ class Bench(harness.EndToEnd):
             (["--disturbed"], "goes with --fit only"),
             (["--fit", self.folder / "fit.json", "--phases", "--ring", "64", "--sizes", "1M"], "leave out --phases, --ring\n"),
             (["--seconds", "1", "--chunk-kib", "-5"], "--chunk-kib -5: must not be negative"),
+            (["--sizes", "--seconds", "1"], "--sizes needs a value, but --seconds follows"),
+            (["--json", ""], '--json "": is empty'),
+            (["--silos", "3", "--exchange", "exact", "--cipher", "chacha20"], "--cipher: is of secure sums, and none is timed"),
+            (["--seconds", "inf"], "a day at most"),
             (["--ranks-per-node", 2], "there is 1 rank only"),
             (["--json", self.folder / "none" / "x.json"], "make it first"),
         ):

@@ -106,7 +106,7 @@ TEST(BenchReport, SaysInOneLineWhatIsNoFileOfABenchmark) {
     EXPECT_THAT(refused(""), HasSubstr("f.json is cut off"));
     EXPECT_THAT(refused(R"({"format":"silosum-run"})"), HasSubstr("f.json is no file of silosum bench"));
     EXPECT_THAT(refused("[1]"), HasSubstr("f.json is no file of silosum bench"));
-    EXPECT_THAT(refused(R"({"format":"silosum-bench","version":2,"lines":[1]})"), HasSubstr("another version"));
+    EXPECT_THAT(refused(R"({"format":"silosum-bench","version":2,"lines":[1]})"), HasSubstr("is of version 2"));
     EXPECT_THAT(refused(file_of({})), HasSubstr("has no lines"));
     EXPECT_THAT(refused(file_of({"3"})), HasSubstr("f.json, line 1: there is no \"exchange\""));
     EXPECT_THAT(refused(file_of({race(2, 1)[0], line("exact", 2, 0, 1)})), HasSubstr("f.json, line 2: there is no \"bytes\""));
