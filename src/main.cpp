@@ -115,11 +115,9 @@ int main(int argc, char** argv) {
                                                 "standard output cannot be written: {}", std::strerror(errno));
         return code;
     } catch (const silosum::UsageError& error) {
-        if (silosum::is_said_by_another(arguments)) {
-            std::this_thread::sleep_for(std::chrono::seconds(1));  // the end of one is the end of all, with most launchers
-        } else {
-            fmt::print(stderr, "silosum: {}\n", error.what());
-        }
+        // With most launchers the end of one is the end of all. Where this process goes on, the first has nothing to say.
+        if (silosum::is_said_by_another(arguments)) std::this_thread::sleep_for(std::chrono::seconds(1));
+        fmt::print(stderr, "silosum: {}\n", error.what());
         return static_cast<int>(error.code());
     } catch (const silosum::Error& error) {
         fmt::print(stderr, "silosum: {}\n", error.what());

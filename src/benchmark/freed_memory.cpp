@@ -3,7 +3,6 @@
 #include <malloc.h>
 
 #include <cstdlib>
-#include <limits>
 #include <new>
 
 namespace silosum {
@@ -15,13 +14,17 @@ void keep_freed_blocks() {
     mallopt(M_TRIM_THRESHOLD, 2 * most);
 }
 
+void let_go_of_freed_blocks() {
+    malloc_trim(0);
+}
+
 KeptMemory::KeptMemory() {
     mallopt(M_MMAP_MAX, 0);
-    mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+    mallopt(M_TRIM_THRESHOLD, -1);
 }
 KeptMemory::~KeptMemory() {
     keep_freed_blocks();
-    malloc_trim(0);
+    let_go_of_freed_blocks();
 }
 
 void free_a_block(std::size_t bytes) {

@@ -6,11 +6,13 @@
 
 namespace silosum {
 
-/// glibc comes to keep freed blocks of up to this many bytes as a program frees such, until it sets any of its limits.
+/// glibc comes to keep freed blocks of up to this many bytes as a program frees such, unless it or its user sets any of the limits.
 inline constexpr std::size_t largest_kept = (32UL << 20) - (1UL << 16);
 
 /// Sets glibc's limits to where they end by themselves, so that no time depends on what was done before.
 void keep_freed_blocks();
+/// Of the whole program, so that they count for nobody.
+void let_go_of_freed_blocks();
 
 /// While it lives larger ones are kept, too. Then none is, and keep_freed_blocks() holds.
 class KeptMemory {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/process.hpp"
+#include "benchmark/freed_memory.hpp"
 #include "benchmark/samples.hpp"
 #include "comm/agreement.hpp"
 #include "comm/collectives.hpp"
@@ -33,6 +34,7 @@ public:
         runner.line = {.exchange = row.name, .ring_bits = row.has_ring ? ring_bits : 0, .setting = setting_};
         BenchmarkSetting setting = setting_;
         setting.ring_bits = ring_bits;
+        let_go_of_freed_blocks();
         forget_peak_resident_bytes();
         const std::size_t before = resident_bytes();
         try {

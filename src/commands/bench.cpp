@@ -166,7 +166,7 @@ private:
         for (auto& line : lines) {
             if (limits_ && !line.phases.empty()) line.of_limit = shares_of(line);
             wrong_words_ += line.wrong_words;
-            const bool is_asked_for = line.exchange != contestant_list().front().name || sweep_.exchanges.empty() || lines.size() == 1;
+            const bool is_asked_for = std::ranges::find(sweep_.exchanges, line.exchange) != sweep_.exchanges.end();
             has_timed_ = has_timed_ || (is_asked_for && line.repetitions > 0);
             lines_.push_back(line.to_json(world_.size()));
             if (leads()) print_line(line, world_.size(), with_phases_);
@@ -328,9 +328,11 @@ void check_flags_of_secure(const po::variables_map& given, const Sweep& sweep) {
     const auto is_secure = [](const std::string& name) {
         return std::ranges::find(contestant_list(), name, [](const auto& row) { return row.name; })->is_secure;
     };
-    if (std::ranges::any_of(sweep.exchanges, is_secure)) return;
+    if (sweep.lacks_silos || std::ranges::any_of(sweep.exchanges, is_secure)) return;
     for (const char* flag : {"graph", "dropouts", "cipher", "integrity"}) {
-        require(given[flag].defaulted(), "--{}: is of secure sums, and none is timed; add one to --exchange, or leave it out", flag);
+        const bool is_of_limits = flag == std::string("cipher") && given.contains("phases");
+        require(is_of_limits || given[flag].defaulted(),
+                "--{}: is of secure sums, and none is timed; add one to --exchange, or leave it out", flag);
     }
 }
 
@@ -362,6 +364,9 @@ int bench(const Communicator& world, const Command& command, const po::variables
                              .most_repetitions = command.rules.most_repetitions};
     std::optional<Sweep> sweep;
     succeed_on_first(world, [&] {
+        for (const auto& [flag, file] : {std::pair("json", command.json), {"csv", command.csv}, {"fit", command.fit}}) {
+            require(!given.contains(flag) || !file.empty(), "--{} \"\": names no file", flag);
+        }
         const bool has_both = !command.json.empty() && !command.csv.empty();
         require(!has_both || absolute(command.json) != absolute(command.csv), "--json and --csv both name {}: choose two files",
                 command.json);

@@ -84,11 +84,11 @@ void check_secure_group(const ExchangeConfig& exchange, const Census& census) {
         names.push_back(silo.name);
         roster.push_back({.name = silo.name, .public_key = {}, .domain = {}});
     }
-    std::error_code ignored;
-    if (exchange.identities == "roster" && std::filesystem::exists(exchange.roster, ignored)) {
-        roster = roster_of(exchange, names);
-    } else if (exchange.identities == "roster") {
+    std::error_code error;
+    if (exchange.identities == "roster" && !std::filesystem::exists(exchange.roster, error) && !error) {
         fmt::print(stderr, "silosum: warning: exchange.roster: there is no {} here; hosts that run ranks need it\n", exchange.roster);
+    } else if (exchange.identities == "roster") {
+        roster = roster_of(exchange, names);
     }
     (void)plan_secure_sum(roster, {.graph = exchange.graph, .corrupt = exchange.corrupt, .dropouts = exchange.dropouts});
 }

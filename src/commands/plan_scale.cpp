@@ -259,7 +259,7 @@ void print_simulation(const ScaleModel& model, const SimulationSetting& setting,
 }
 
 // Flags that say how a round is played, or masked, where none is.
-void check_heeded(const po::variables_map& given) {
+void check_heeded(const po::variables_map& given, bool is_configured) {
     const auto refuse = [&](const std::vector<const char*>& names, const std::string& without) {
         for (const char* name : names) {
             const bool is_given = given.contains(name) && !given[name].defaulted();
@@ -269,7 +269,7 @@ void check_heeded(const po::variables_map& given) {
     const bool is_played = given["simulate"].as<std::uint64_t>() > 0;
     const bool is_secure = given.contains("secure");
     if (!is_played) refuse({"train-s", "straggling", "seed"}, "--simulate");
-    if (!is_secure) refuse({"tags", "graph", "corrupt", "dropouts"}, "--secure");
+    if (!is_secure && !is_configured) refuse({"tags", "graph", "corrupt", "dropouts"}, "--secure");
     if (!is_secure && !is_played) refuse({"leave"}, "--secure or --simulate");
 }
 
@@ -297,7 +297,8 @@ std::vector<std::string> take_scale_flags(std::vector<std::string>& flags) {
         taken.push_back(flags[++i]);
     }
     require(has_fit || taken.empty(), "{} goes with --fit FILE, which `silosum bench --fit` makes", taken.empty() ? "" : taken.front());
-    require(!has_fit || configured.empty(), "{}: of a round of a configuration, that says it; give its keys, or leave it out", configured);
+    require(!has_fit || configured.empty(), "{}: of a round of a configuration, that says it; give its keys, or leave these out",
+            configured);
     flags = left;
     return taken;
 }
@@ -309,7 +310,7 @@ int plan_scale(const std::vector<std::string>& arguments, const ConfiguredRound*
         fmt::print("{}{}", usage, fmt::streamed(command.options));
         return static_cast<int>(ExitCode::done);
     }
-    if (configured == nullptr) check_heeded(given);
+    check_heeded(given, configured != nullptr);
     auto [model, doubts] = read_fit(command.fit);
     if (!command.link.empty()) model = model.with_link(read_link(command.link));
     RoundShape shape = command.shape(given.contains("secure"), given.contains("tags"));

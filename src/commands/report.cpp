@@ -137,6 +137,8 @@ int run_report(const std::vector<std::string>& arguments) {
             fmt::streamed(options));
         return 0;
     }
+    require(!given.contains("out") || !out.empty(), "--out \"\": names no file");
+    require(std::ranges::find(runs, "") == runs.end(), "report: \"\" names nothing");
     require(!runs.empty(), "report needs run folders, or files of silosum bench --json; see silosum report --help");
     std::error_code ignored;
     if (std::filesystem::is_regular_file(runs.front(), ignored)) {

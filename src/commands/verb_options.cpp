@@ -30,6 +30,10 @@ bool is_negative(const std::string& text) {
     return text.size() > 1 && text.front() == '-' && text.find_first_not_of("0123456789", 1) == std::string::npos;
 }
 
+bool is_option(const std::string& token, const po::options_description& options) {
+    return token.size() > 2 && token.starts_with("--") && options.find_nothrow(token.substr(2), false) != nullptr;
+}
+
 std::vector<std::string> problems_of(const po::parsed_options& parsed, const po::options_description& options) {
     std::vector<std::string> problems;
     bool may_be_value = false;  // of an unknown option
@@ -39,11 +43,8 @@ std::vector<std::string> problems_of(const po::parsed_options& parsed, const po:
             // Would be read as a huge number.
             problems.push_back(fmt::format("--{} {}: must not be negative", option.string_key, option.value.front()));
             may_be_value = false;
-        } else if (value != nullptr && option.value.size() == 1 && option.value.front().empty()) {
-            problems.push_back(fmt::format("--{} \"\": is empty; give a value, or leave it out", option.string_key));
-            may_be_value = false;
-        } else if (value != nullptr && option.value.size() == 1 && option.value.front().starts_with("--")) {
-            problems.push_back(fmt::format("--{} needs a value, but {} follows", option.string_key, option.value.front()));
+        } else if (value != nullptr && option.original_tokens.size() == 2 && is_option(option.original_tokens.back(), options)) {
+            problems.push_back(fmt::format("--{} needs a value, but {} follows", option.string_key, option.original_tokens.back()));
             may_be_value = true;  // of the one that follows
         } else if (option.unregistered) {
             const std::string& token = option.original_tokens.front();

@@ -1,6 +1,7 @@
 #include "io/atomic_file.hpp"
 
 #include <cerrno>
+#include <random>
 #include <string>
 #include <system_error>
 
@@ -35,9 +36,10 @@ void sync_to_disk(const std::filesystem::path& file_or_folder) {
 }
 
 AtomicFile::AtomicFile(std::filesystem::path target) : target_(std::move(target)) {
-    // The process number keeps two programs that write the same file apart: the last rename wins, each file is whole.
-    temporary_ = folder_of(target_) / fmt::format(".{}.{}.tmp", target_.filename().string(), ::getpid());
-    ::unlink(temporary_.c_str());  // left by a kill, or a link that somebody put there
+    // A name of its own keeps programs apart that write the same file: the last rename wins, each file is whole. Nobody can guess it, and
+    // have put a link there.
+    std::random_device dice;
+    temporary_ = folder_of(target_) / fmt::format(".{}.{:08x}{:08x}.tmp", target_.filename().string(), dice(), dice());
 }
 
 AtomicFile::~AtomicFile() {

@@ -142,6 +142,8 @@ std::string make_key_file(const std::filesystem::path& folder, const std::string
 std::vector<RosterEntry> read_roster(const std::filesystem::path& file, const std::string& today) {
     std::ifstream stream(file);
     require<DataError>(stream.good(), "exchange.roster: cannot read {}: {}", file.string(), reason());
+    std::error_code ignored;
+    require<DataError>(!std::filesystem::is_directory(file, ignored), "exchange.roster: {} is a folder", file.string());
     const auto json = nlohmann::json::parse(stream, nullptr, false);
     const bool is_ours =
         json.is_object() && json.value("format", "") == "silosum-roster" && json.contains("silos") && json["silos"].is_array();

@@ -131,7 +131,8 @@ void Ledger::read(const std::filesystem::path& file, const crypto::Bytes32& publ
             "is safe with its key: make a new one (silosum keygen) and give its entry to the others",
             file.string());
         // Whatever its checksums are like.
-        require<DataError>(number > 1 || !line.starts_with("silosum-ledger ") || line.starts_with(first_words),
+        const bool may_be_newer = line.starts_with("silosum-ledger ") && !line.starts_with(first_words);
+        require<DataError>(number > 1 || !may_be_newer || line.starts_with("silosum-ledger 1 "),
                            "the ledger {} was changed in line 1, or a newer silosum wrote it: then go on with that one, else {}",
                            file.string(), remedy);
         require<DataError>(number > 1 || !is_right || line.substr(0, space) == first_line(public_key),

@@ -70,6 +70,13 @@ class Help(unittest.TestCase):
             self.assertEqual(result.code, 2, str(result))
             self.assertNotEqual(result.err, "")
 
+    def test_values_may_look_like_options(self):
+        for words in (["--missing-values", "--"], ["--missing-values=--force"], ["--missing-values", "--,NA"]):
+            result = harness.run(["shard", "--from", "csv:none", "--out", "none.out", *words])
+            self.assertIn("cannot read none", result.err)
+        result = harness.run(["shard", "--from", "csv:none", "--missing-values", "--force"])
+        self.assertIn("--missing-values needs a value, but --force follows", result.err)
+
     def test_what_is_wrong_on_all_ranks_is_said_once(self):
         for words in (["bensh"], ["bench", "--typo"], ["train", "--run.rounds", "3"]):
             result = harness.run(words, ranks=3)
@@ -90,7 +97,7 @@ class Bench(harness.EndToEnd):
             (["--fit", self.folder / "fit.json", "--phases", "--ring", "64", "--sizes", "1M"], "leave out --phases, --ring\n"),
             (["--seconds", "1", "--chunk-kib", "-5"], "--chunk-kib -5: must not be negative"),
             (["--sizes", "--seconds", "1"], "--sizes needs a value, but --seconds follows"),
-            (["--json", ""], '--json "": is empty'),
+            (["--json", ""], '--json "": names no file'),
             (["--silos", "3", "--exchange", "exact", "--cipher", "chacha20"], "--cipher: is of secure sums, and none is timed"),
             (["--seconds", "inf"], "a day at most"),
             (["--ranks-per-node", 2], "there is 1 rank only"),
@@ -203,6 +210,11 @@ class Bench(harness.EndToEnd):
         result = harness.run(["bench", "--sizes", "900G,1K", "--repetitions", "1"], cwd=self.folder)
         self.assertEqual(result.code, 0, str(result))
         self.assertRegex(result.out, r"left out: needs some \S+ GiB a rank, where \S+ GiB are free")
+
+    def test_flags_of_secure_sums_are_taken_where_ranks_are_too_few_for_any(self):
+        for flags in (["--cipher", "chacha20", "--graph", "complete"], ["--exchange", "exact", "--phases", "--cipher", "chacha20"]):
+            result = harness.run(["bench", "--sizes", "4K", "--repetitions", "1", *flags])
+            self.assertEqual(result.code, 0, str(result))
 
     def test_a_sweep_of_which_nothing_was_timed_fails(self):
         result = harness.run(["bench", "--sizes", "900G", "--repetitions", "1"], ranks=2, cwd=self.folder)
