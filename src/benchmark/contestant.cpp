@@ -60,47 +60,15 @@ void all_reduce_floats(const Communicator& communicator, const float* sent, Buff
     }
 }
 
-// What everybody compares with: it adds up, and does no more.
-class AllReduce : public Contestant {
+// By MPI_Allreduce of float32, part by part: of what was made just before, as what our own sums are given is, and with memory to take as a
+// call before has left it.
+class FloatSum : public Contestant {
 public:
-    AllReduce(const Communicator& communicator, std::size_t parts, BenchmarkVectors& vectors, bool keeps_memory)
-        : communicator_(communicator), watch_(communicator), parts_(parts), vectors_(vectors), keeps_memory_(keeps_memory) {
-        keep_freed_blocks();
-    }
     [[nodiscard]] double run() override {
         std::optional<KeptMemory> kept;
         if (keeps_memory_) kept.emplace();
         const std::size_t bytes = vectors_.received.size() * sizeof(float);
         if (has_run_) free_a_block(keeps_memory_ ? bytes : std::min(bytes, largest_kept));
-        has_run_ = true;
-        double seconds = 0;
-        for (std::size_t part = 0; part < parts_; ++part) {
-            // What is given was made just now, as that of our own sums is.
-            fill(vectors_.sent.span(), 0, vectors_.sent.size(), static_cast<std::uint32_t>(communicator_.rank()), 0);
-            watch_.start();
-            all_reduce_floats(communicator_, vectors_.sent.data(), vectors_.received);
-            seconds += watch_.stop();
-        }
-        return seconds;
-    }
-    [[nodiscard]] bool knows_its_sum() const override { return false; }
-
-private:
-    const Communicator& communicator_;
-    Stopwatch watch_;
-    std::size_t parts_;
-    BenchmarkVectors& vectors_;
-    bool keeps_memory_;
-    bool has_run_ = false;  // the first run tells how much memory it takes
-};
-
-// A round of FedAvg in float32, as it is done where the order of the sum does not matter: weighted updates, their sum, a step of the model.
-class FloatRound : public Contestant {
-public:
-    FloatRound(const Communicator& communicator, std::size_t parts, BenchmarkVectors& vectors)
-        : communicator_(communicator), watch_(communicator), parts_(parts), vectors_(vectors), global_(vectors.sent.size()) {}
-    [[nodiscard]] double run() override {
-        if (has_run_) free_a_block(std::min(vectors_.received.size() * sizeof(float), largest_kept));
         has_run_ = true;
         double seconds = 0;
         for (std::size_t part = 0; part < parts_; ++part) {
@@ -113,8 +81,42 @@ public:
     }
     [[nodiscard]] bool knows_its_sum() const override { return false; }
 
+protected:
+    FloatSum(const Communicator& communicator, std::size_t parts, BenchmarkVectors& vectors, bool keeps_memory)
+        : communicator_(communicator), vectors_(vectors), watch_(communicator), parts_(parts), keeps_memory_(keeps_memory) {
+        keep_freed_blocks();
+    }
+
+    const Communicator& communicator_;
+    BenchmarkVectors& vectors_;
+
 private:
-    void run_part() {
+    virtual void run_part() = 0;
+
+    Stopwatch watch_;
+    std::size_t parts_;
+    bool keeps_memory_;
+    bool has_run_ = false;  // the first run tells how much memory it takes
+};
+
+// What everybody compares with: it adds up, and does no more.
+class AllReduce : public FloatSum {
+public:
+    AllReduce(const Communicator& communicator, std::size_t parts, BenchmarkVectors& vectors, bool keeps_memory)
+        : FloatSum(communicator, parts, vectors, keeps_memory) {}
+
+private:
+    void run_part() override { all_reduce_floats(communicator_, vectors_.sent.data(), vectors_.received); }
+};
+
+// A round of FedAvg in float32, as it is done where the order of the sum does not matter: weighted updates, their sum, a step of the model.
+class FloatRound : public FloatSum {
+public:
+    FloatRound(const Communicator& communicator, std::size_t parts, BenchmarkVectors& vectors)
+        : FloatSum(communicator, parts, vectors, false), global_(vectors.sent.size()) {}
+
+private:
+    void run_part() override {
         constexpr float weight = 600;
         const float* const local = vectors_.sent.data();
         float* const update = vectors_.received.data();
@@ -124,12 +126,7 @@ private:
         for (std::size_t i = 0; i < global_.size(); ++i) global_[i] += share * update[i];
     }
 
-    const Communicator& communicator_;
-    Stopwatch watch_;
-    std::size_t parts_;
-    BenchmarkVectors& vectors_;
     Buffer<float> global_;
-    bool has_run_ = false;
 };
 
 // What sums on GPUs are compared with: NCCL's own, of vectors that lie there.
